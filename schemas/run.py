@@ -1,0 +1,92 @@
+"""A run and its journal: what is in a run's folder, and what every face prints of it.
+
+Dataclasses, not pydantic: the writer is this project, and reading a history must be fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+RunState = Literal[
+    "planned",
+    "running",
+    "waiting",
+    "succeeded",
+    "failed",
+    "rolled_back",
+    "cancelled",
+    "interrupted",
+]
+EXIT_CODES: dict[str, int] = {
+    "succeeded": 0,
+    "failed": 1,
+    "rolled_back": 5,
+    "cancelled": 130,
+    "interrupted": 130,
+}
+
+Phase = Literal["precondition", "step", "verify", "undo", "on_failure", "on_success", "on_exit"]
+StepState = Literal["started", "ok", "changed", "skipped", "failed", "ignored", "retrying"]
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """``run.json``: who started what, when, and how it ended. Parameters are stored redacted.
+
+    ``process_started`` is the start time of the process in seconds since the epoch; with the PID it
+    tells a live run from a dead one whose PID somebody else has now.
+    """
+
+    run_id: str
+    runbook: str
+    title: str
+    state: RunState
+    mode: Literal["run", "check"]
+    started_at: str
+    pid: int
+    process_started: float
+    host: str
+    user: str
+    plan_hash: str
+    hosts: list[str]
+    params: dict[str, Any] = field(default_factory=dict)
+    finished_at: str | None = None
+    duration_seconds: float | None = None
+    changed: int = 0
+    failed_step: str | None = None
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class JournalEntry:
+    """One line of ``journal.jsonl``; also what a face is told while a run goes on.
+
+    ``undo`` holds the inverses that the task recorded, oldest first, as ``{"task", "with"}``.
+    """
+
+    at: str
+    phase: Phase
+    step: str
+    title: str
+    host: str
+    state: StepState
+    item: Any = None
+    attempt: int = 1
+    duration_seconds: float | None = None
+    message: str = ""
+    diff: str = ""
+    error: str = ""
+    hint: str = ""
+    outputs: dict[str, Any] = field(default_factory=dict)
+    undo: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON, without what is empty."""
+        return {
+            key: value for key, value in asdict(self).items() if value not in (None, "", {}, [])
+        }
