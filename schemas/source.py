@@ -28,7 +28,7 @@ _TRUE_FALSE = {"true", "false", "True", "False", "TRUE", "FALSE"}
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _SEXAGESIMAL = re.compile(r"[-+]?\d+(:[0-5]?\d)+(\.\d*)?")
 
-Path_ = tuple[str | int, ...]
+Keys = tuple[str | int, ...]
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Document:
 
     path: Path
     data: Any
-    lines: dict[Path_, int] = field(default_factory=dict)
+    lines: dict[Keys, int] = field(default_factory=dict)
 
     def where(self, *keys: str | int) -> str:
         """``file:line`` of a key, or of the nearest thing around it."""
@@ -73,11 +73,12 @@ def parse_yaml(text: str, path: Path) -> Document:
             document.data = _Reader(document, loader).read(node, ())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        last = max(1, len(text.splitlines()))
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InvalidInput(
             f"this is not YAML: {problem}",
-            where=f"{path}:{mark.line + 1 if mark else 1}",
-            hint="check the indentation; quote text that has ': ' in it or begins with one of {[*&!%",
+            where=f"{path}:{min(mark.line + 1, last) if mark else 1}",
+            hint="check the indentation; quote text with ': ' in it or one of {[*&!% in front",
         ) from None
     finally:
         loader.dispose()
@@ -89,7 +90,7 @@ class _Reader:
         self.document = document
         self.loader = loader
 
-    def read(self, node: yaml.Node, path: Path_) -> Any:
+    def read(self, node: yaml.Node, path: Keys) -> Any:
         self.document.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -99,7 +100,7 @@ class _Reader:
             self._refuse_traps(node, path)
         return self.loader.construct_object(node, deep=True)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: Keys) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             where = f"{self.document.path}:{key_node.start_mark.line + 1}"
@@ -122,7 +123,7 @@ class _Reader:
             mapping[key] = self.read(value_node, (*path, key))
         return mapping
 
-    def _refuse_traps(self, node: yaml.ScalarNode, path: Path_) -> None:
+    def _refuse_traps(self, node: yaml.ScalarNode, path: Keys) -> None:
         if node.style:
             return
         text, where = node.value, self.document.where(*path)
@@ -184,25 +185,27 @@ def _faults(
     return faults
 
 
-def _path_in(data: Any, loc: Sequence[str | int]) -> Path_:
-    """The part of a pydantic location that is in the data: unions put their own names in between."""
+def _path_in(data: Any, loc: Sequence[str | int]) -> Keys:
+    """The part of a pydantic location that is in the data: unions put their names in between."""
     path: list[str | int] = []
     for position, part in enumerate(loc):
-        if (isinstance(data, dict) and part in data) or (
-            isinstance(data, list) and isinstance(part, int) and part < len(data)
-        ):
+        below = _child(data, part)
+        last = position == len(loc) - 1 and isinstance(data, dict) and isinstance(part, str)
+        if below is not None or last:
             path.append(part)
-            data = data[part]
-        elif isinstance(data, dict) and position == len(loc) - 1 and isinstance(part, str):
-            path.append(part)
+            data = below
     return tuple(path)
 
 
-def _is_index(part: str | int, data: Any) -> bool:
-    return isinstance(data, list) and isinstance(part, int) and part < len(data)
+def _child(data: Any, part: str | int) -> Any:
+    if isinstance(data, dict):
+        return data.get(part)
+    if isinstance(data, list) and isinstance(part, int) and part < len(data):
+        return data[part]
+    return None
 
 
-def _known_keys(model: type[BaseModel], path: Path_) -> list[str]:
+def _known_keys(model: type[BaseModel], path: Keys) -> list[str]:
     """The keys that a model knows at a path, found in its JSON Schema."""
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.get("$defs", {})

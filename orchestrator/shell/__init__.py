@@ -1,0 +1,1 @@
+"""The IPython admin shell and the record of what is done in it."""

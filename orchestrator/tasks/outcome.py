@@ -1,0 +1,45 @@
+"""What a task answers. Holds data only and knows nothing of runs, hosts or runbooks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """A task call that puts something back.
+
+    The journal keeps it, so it must be JSON and must never hold a secret: content that is to be put
+    back is saved in ``scope(c).saved`` and named here by its path.
+
+    Args:
+        task: the task's full name, such as ``files.restore``.
+        arguments: its arguments by name.
+    """
+
+    task: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a step writes it: ``{"task": ..., "with": ...}``."""
+        return {"task": self.task, "with": self.arguments}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a task that did what its step says; a task that could not raises instead.
+
+    Args:
+        changed: whether anything on the host is different now (in check mode: would be).
+        message: one short line for a person: ``unchanged``, ``wrote 14 lines``.
+        diff: a unified diff or a few short lines; no secrets.
+        outputs: JSON-able values, ``steps.<id>.outputs`` in expressions.
+        undo: what puts it back, oldest first; replayed newest first.
+    """
+
+    changed: bool = False
+    message: str = ""
+    diff: str = ""
+    outputs: dict[str, Any] = field(default_factory=dict)
+    undo: tuple[Inverse, ...] = ()
