@@ -50,9 +50,11 @@ class Event(Message):
         "session_start", "command", "error", "checkpoint", "step", "gap", "session_end"
     ]
     timestamp: AwareDatetime
-    sequence: int = Field(0, ge=0, description="position in its session, as counted by the sender")
-    duration_seconds: float | None = Field(None, ge=0)
-    exit_code: int | None = None
+    sequence: int = Field(
+        0, ge=0, le=2**53, description="position in its session, as counted by the sender"
+    )
+    duration_seconds: float | None = Field(None, ge=0, le=1e10, allow_inf_nan=False)
+    exit_code: int | None = Field(None, ge=-(2**31), le=2**31 - 1)
     data: dict[str, Any] = {}
     session: SessionFacts | None = None
 
@@ -61,6 +63,12 @@ class Event(Message):
         if self.event_type == "session_start" and self.session is None:
             raise ValueError("a session_start event needs 'session'")
         return self
+
+
+class EventBatch(Message):
+    """The body of a request that sends events."""
+
+    events: list[Event]
 
 
 class IngestAnswer(Message):

@@ -1,0 +1,49 @@
+"""The body of an ingest request: JSON or NDJSON, in which every event is checked.
+
+Apart from the server's routes because it is pure and because a whole batch is refused for one bad
+event: who sends it must be told which one, and why.
+"""
+
+from __future__ import annotations
+
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.errors import InvalidInput
+from schemas.session import Event, EventBatch
+
+NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+
+_SHOWN_FAULTS = 3
+_LINES = TypeAdapter(list[Event])
+
+
+def read_events(body: bytes, content_type: str) -> list[Event]:
+    """The events of a request.
+
+    Args:
+        body: ``{"events": [...]}``, or one event a line.
+        content_type: the header; anything but a type of NDJSON means JSON.
+
+    Raises:
+        InvalidInput: it is not UTF-8, not JSON, or an event is not as it should be.
+    """
+    try:
+        if content_type.partition(";")[0].strip().lower() in NDJSON:
+            lines = [line for line in body.split(b"\n") if line.strip()]
+            return _LINES.validate_json(b"[" + b",".join(lines) + b"]")
+        return EventBatch.model_validate_json(body).events
+    except ValidationError as error:
+        raise InvalidInput(_explain(error), hint="nothing of this request was stored") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first faults, each with its place; what was sent is not quoted, it may be a secret."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    told = []
+    for fault in faults[:_SHOWN_FAULTS]:
+        place = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        told.append(f"{place}: {message}" if place else message)
+    if len(faults) > _SHOWN_FAULTS:
+        told.append(f"and {len(faults) - _SHOWN_FAULTS} more")
+    return "; ".join(told)

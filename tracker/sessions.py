@@ -1,0 +1,236 @@
+"""The one service layer of the tracker: HTTP, MCP and the command line all call it.
+
+Knows what sessions are and when to do what; how rows are kept is the store's business, and how
+requests look is the faces'.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from schemas.errors import InvalidInput
+from schemas.release import version
+from schemas.session import Session, StoredEvent
+from tracker.store import probes, queries
+from tracker.store.backup import back_up
+from tracker.store.database import OPEN_WAIT, Database
+from tracker.store.ingest import store_events, store_property
+from tracker.store.liveness import mark_abandoned
+from tracker.store.migrations import MIGRATIONS
+from tracker.store.queries import SessionFilter
+from tracker.store.rows import event_row
+from tracker.store.totals import LAST_BACKUP, read_totals
+from tracker.store.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+    from typing import TypeVar
+
+    from duckdb import DuckDBPyConnection
+
+    from schemas.backup import Manifest
+    from schemas.health import Probe
+    from schemas.session import Event, IngestAnswer
+    from schemas.settings import Settings
+    from tracker.store.migrations import Migration, StoredSchema
+    from tracker.store.totals import Totals
+
+    Result = TypeVar("Result")
+
+ROLE = "session-buddy"
+SILENT_CHECKPOINTS = 3
+"""Checkpoints that a session may miss before it counts as abandoned."""
+
+_log = structlog.get_logger("sessions")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Some sessions, and how many there are in all."""
+
+    sessions: list[Session]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events of a session, and a cursor for what follows; None: nothing does."""
+
+    events: list[StoredEvent]
+    next: str | None
+
+
+class SessionService:
+    """Sessions and their events, kept in one database that this process owns.
+
+    Args:
+        database: the open database; closed with the service.
+        settings: the settings in force.
+    """
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.settings = settings
+        self._database = database
+        self._writer = Writer(database.writing, store_events)
+        self._one_backup = threading.Lock()
+        self._copying = False
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        wait: float = OPEN_WAIT,
+        migrations: Sequence[Migration] = MIGRATIONS,
+    ) -> SessionService:
+        """Open the database that the settings name.
+
+        Args:
+            settings: the settings in force.
+            wait: seconds to wait for another process that has it.
+            migrations: the schema's steps.
+
+        Raises:
+            Busy: another process has it open.
+            InvalidInput: it cannot be kept there, or is from a newer release.
+            SessionopsError: it is damaged, or could not be backed up before a migration.
+        """
+        path = settings.database
+
+        def backup_first(connection: DuckDBPyConnection, stored: StoredSchema) -> None:
+            def paused(work: Callable[[DuckDBPyConnection], Result]) -> Result:
+                return work(connection)
+
+            reason = f"before the migration of schema {stored.version}"
+            back_up(path, settings.places.backups, paused, reason=reason, release=version())
+
+        database = Database.open(
+            path,
+            role=ROLE,
+            release=version(),
+            wait=wait,
+            migrations=migrations,
+            before_migration=backup_first,
+        )
+        return cls(database, settings)
+
+    def ingest(self, events: Sequence[Event]) -> Future[IngestAnswer]:
+        """Store events; the result is there when they are on disk.
+
+        Raises:
+            InvalidInput: a time or a number in an event cannot be right; nothing was stored.
+            QueueFull: too much is waiting already; nothing was taken.
+        """
+        now = datetime.now(UTC)
+        return self._writer.submit([event_row(event, now) for event in events])
+
+    def list_sessions(
+        self, wanted: SessionFilter | None = None, *, limit: int = 100, offset: int = 0
+    ) -> SessionPage:
+        """Sessions, newest first.
+
+        Raises:
+            InvalidInput: an unknown status, or a page out of bounds.
+        """
+        records, total = queries.list_sessions(
+            self._database, wanted or SessionFilter(), limit=limit, offset=offset
+        )
+        return SessionPage([Session(**record) for record in records], total)
+
+    def get_session(self, session_id: str) -> Session:
+        """One session.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        return Session(**queries.get_session(self._database, session_id))
+
+    def list_events(self, session_id: str, *, limit: int = 100, after: str = "") -> EventPage:
+        """Events of a session in the order of their times.
+
+        Raises:
+            NotFound: neither the session nor an event of it is stored.
+            InvalidInput: a page out of bounds, or a cursor that no answer has given.
+        """
+        records, further = queries.list_events(self._database, session_id, limit=limit, after=after)
+        return EventPage([StoredEvent(**record) for record in records], further)
+
+    def totals(self) -> Totals:
+        """What the metrics count, read now."""
+        return read_totals(self._database, self._writer)
+
+    def probes(self) -> tuple[Probe, ...]:
+        """What of the store works, found out by using it."""
+        return (
+            probes.database_probe(self._database),
+            probes.tracking_probe(
+                self._writer,
+                wanted=self.settings.flag("mahavishnu.session.enabled"),
+                copying=self._copying,
+            ),
+            probes.disk_probe(self._database.path.parent),
+        )
+
+    @property
+    def silence(self) -> timedelta:
+        """How long a session may be silent before it counts as abandoned."""
+        interval = self.settings.count("mahavishnu.session.checkpoint_interval")
+        return timedelta(seconds=SILENT_CHECKPOINTS * interval)
+
+    def mark_abandoned(self, now: datetime) -> list[str]:
+        """Mark the sessions that have been silent for too long.
+
+        Args:
+            now: the server's clock.
+
+        Returns:
+            The ids of the sessions that were marked now.
+        """
+        silent_since = now - self.silence
+        marked = self._writer.call(lambda writing: mark_abandoned(writing, silent_since)).result()
+        for session_id in marked:
+            _log.info("session abandoned", session_id=session_id)
+        return marked
+
+    def backup(self, directory: str | None = None, *, reason: str = "requested") -> Manifest:
+        """Make a backup while events go on being taken. A second one waits for the first.
+
+        Args:
+            directory: an absolute path; None: the tracker's own backup folder.
+            reason: why, for the manifest.
+
+        Raises:
+            InvalidInput: the path is not absolute.
+            SessionopsError: no backup was made.
+        """
+        target = Path(directory) if directory else self.settings.places.backups
+        if not target.is_absolute():
+            raise InvalidInput(f"{directory!r} is not an absolute path")
+        with self._one_backup:
+            manifest = back_up(
+                self._database.path, target, self._paused, reason=reason, release=version()
+            )
+        self._writer.call(
+            lambda writing: store_property(writing, LAST_BACKUP, manifest.created_at)
+        ).result()
+        _log.info("backup made", name=manifest.name, events=manifest.events, bytes=manifest.size)
+        return manifest
+
+    def close(self) -> None:
+        """Store what is waiting and give the database back. Doing it twice is allowed."""
+        self._writer.close()
+        self._database.close()
+
+    def _paused(self, work: Callable[[DuckDBPyConnection], Result]) -> Result:
+        self._copying = True
+        try:
+            return self._writer.call(work).result()
+        finally:
+            self._copying = False

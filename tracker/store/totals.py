@@ -1,0 +1,69 @@
+"""What the metrics count, read from the store. Knows no metric's name outside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from schemas.session import STATUSES
+from tracker.store.states import UNCOUNTED_TYPE
+
+if TYPE_CHECKING:
+    from tracker.store.database import Database
+    from tracker.store.writer import Writer, WriterStatistics
+
+LAST_BACKUP = "last_backup"
+"""The property that holds the time of the newest backup."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the metrics count.
+
+    Args:
+        by_status: sessions in each status, without those of the project's own checks.
+        stored: totals that only ever grow, by metric and label; see ``tracker.store.states``.
+        ingest: what the writer did since it started.
+        waiting_bytes: memory that waiting events take, about.
+        database_bytes: of the file and its log.
+        last_backup: when the newest backup was taken, if there is one.
+    """
+
+    by_status: dict[str, int]
+    stored: dict[tuple[str, str], float]
+    ingest: WriterStatistics
+    waiting_bytes: int
+    database_bytes: int
+    last_backup: datetime | None
+
+
+def read_totals(database: Database, writer: Writer) -> Totals:
+    """The totals as they are now."""
+    noted = _stored_property(database, LAST_BACKUP)
+    return Totals(
+        by_status=_status_counts(database),
+        stored=_stored_totals(database),
+        ingest=writer.statistics,
+        waiting_bytes=writer.waiting_bytes,
+        database_bytes=database.size(),
+        last_backup=datetime.fromisoformat(noted) if noted else None,
+    )
+
+
+def _status_counts(database: Database) -> dict[str, int]:
+    rows = database.query(
+        "SELECT status, count(*) FROM sessions WHERE session_type <> ? GROUP BY status",
+        [UNCOUNTED_TYPE],
+    )
+    return dict.fromkeys(STATUSES, 0) | {str(status): int(count) for status, count in rows}
+
+
+def _stored_totals(database: Database) -> dict[tuple[str, str], float]:
+    rows = database.query("SELECT metric, label, value FROM metric_totals ORDER BY metric, label")
+    return {(metric, label): value for metric, label, value in rows}
+
+
+def _stored_property(database: Database, name: str) -> str | None:
+    rows = database.query("SELECT value FROM properties WHERE name = ?", [name])
+    return str(rows[0][0]) if rows else None
