@@ -6,12 +6,15 @@ Knows the emitter and the words of an event; nothing of IPython.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.shell.statements import shortened
+from orchestrator.shell.signals import Terminated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.shell.signals import Terminations
     from tracker.client.emitter import Emitter
 
@@ -21,37 +24,50 @@ FAILED = 1
 
 @dataclass
 class Statement:
-    """One statement while it runs; whoever runs it fills in how it went.
+    """One statement, made when it begins; whoever runs it fills in how it went.
 
     Args:
         text: as typed.
         private: it began with a space, so it is run but not recorded.
-        ends_shell: it was the ``exit``, which the end of the session stands for.
+        is_exit: it is the ``exit``, for which the end of the session stands, if it comes to that.
+        ends_shell: it ended the shell.
+        outcome: ``ok``, ``failed`` or ``interrupted``.
         exit_code: 0, or what it failed with.
         error: what the failure said, for a person.
+        began: when.
     """
 
     text: str
     private: bool = False
+    is_exit: bool = False
     ends_shell: bool = False
+    outcome: Literal["ok", "failed", "interrupted"] = "ok"
     exit_code: int = 0
     error: str = ""
-    started: float = 0.0
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _clock: float = field(default_factory=time.monotonic)
+
+    def exit(self, code: int) -> None:
+        """Note the exit code that it ended with."""
+        self.exit_code, self.outcome = code, "failed" if code else "ok"
 
     def fail(self, error: BaseException) -> None:
-        """Note why it failed."""
-        self.exit_code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
+        """Note the error that it ended with; a ``SystemExit`` may be none."""
         if isinstance(error, SystemExit):
-            self.exit_code = exit_code_of(error)
-        says = str(error).strip()
-        self.error = shortened(f"{type(error).__name__}: {says}" if says else type(error).__name__)
+            self.ends_shell = True
+            self.exit(exit_code_of(error))
+            self.error = error.code if isinstance(error.code, str) else ""
+        else:
+            self.exit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED)
+            self.error = f"{type(error).__name__}: {error}".strip().removesuffix(":")
+        if isinstance(error, (KeyboardInterrupt, Terminated)):
+            self.outcome = "interrupted"
+            self.error = getattr(error, "reason", "SIGINT")
 
     @property
-    def outcome(self) -> str:
-        """``ok``, ``failed`` or ``interrupted``."""
-        if self.exit_code == INTERRUPTED:
-            return "interrupted"
-        return "failed" if self.exit_code else "ok"
+    def seconds(self) -> float:
+        """How long it has run."""
+        return time.monotonic() - self._clock
 
 
 class Recorder:
@@ -60,11 +76,15 @@ class Recorder:
     Args:
         emitter: where events go; it redacts them, and stores them on disk before it returns.
         terminations: held back while an event is written.
+        trace: told of each step, for the log; see ``orchestrator.shell.trace``.
     """
 
-    def __init__(self, emitter: Emitter, terminations: Terminations) -> None:
+    def __init__(
+        self, emitter: Emitter, terminations: Terminations, trace: Callable[..., None]
+    ) -> None:
         self._emitter = emitter
         self._terminations = terminations
+        self._trace = trace
         self._ended = False
 
     @property
@@ -72,18 +92,20 @@ class Recorder:
         """The session that this shell is."""
         return self._emitter.session_id
 
+    @property
+    def problem(self) -> str:
+        """Why events do not arrive at the moment; empty: they do."""
+        return self._emitter.problem
+
     def start(self) -> None:
         """Record that the shell was opened."""
         with self._terminations.held():
             self._emitter.start()
-
-    def begin(self, statement: Statement) -> None:
-        """Note when a statement began."""
-        statement.started = time.monotonic()
+            self._trace("session_start", problem=self.problem)
 
     def finish(self, statement: Statement) -> None:
         """Record a statement that has run."""
-        if statement.private or statement.ends_shell:
+        if statement.private or (statement.is_exit and statement.ends_shell):
             return
         data: dict[str, Any] = {"text": statement.text, "outcome": statement.outcome}
         if statement.error:
@@ -92,9 +114,19 @@ class Recorder:
             self._emitter.emit(
                 "command",
                 data,
-                duration_seconds=time.monotonic() - statement.started,
+                duration_seconds=statement.seconds,
                 exit_code=statement.exit_code,
+                timestamp=statement.began,
             )
+            self._trace("command", outcome=statement.outcome, problem=self.problem)
+
+    def deliver(self, seconds: float = 2.0) -> bool:
+        """Try to have everything stored now; whether it is.
+
+        Args:
+            seconds: how long to try.
+        """
+        return self._emitter.flush(seconds)
 
     def end(self, exit_code: int, reason: str = "") -> None:
         """Record that the shell was closed, and wait a moment for the tracker to have it all.
@@ -108,6 +140,7 @@ class Recorder:
         self._ended = True
         with self._terminations.held():
             self._emitter.end(exit_code, {"reason": reason} if reason else {})
+            self._trace("session_end", exit_code=exit_code, problem=self.problem)
 
 
 def exit_code_of(error: SystemExit) -> int:

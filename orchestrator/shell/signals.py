@@ -6,9 +6,12 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
 
 HANDLED = (signal.SIGTERM, signal.SIGHUP)
 
@@ -59,26 +62,27 @@ class Terminations:
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         self.received = number
         if number == signal.SIGHUP:
-            _leave_terminal()
+            _leave_lost_terminal()
         if not self._held:
             raise Terminated(number)
 
 
-def _leave_terminal() -> None:
-    """Send further output nowhere: writing to a terminal that is gone fails, and so would the end.
+def _leave_lost_terminal() -> None:
+    """Send output nowhere from now on where its terminal is gone: writing there would fail.
 
-    Only the streams that are that terminal; a pipe or a file still wants its output.
+    A pipe or a file still gets its output, and a terminal that is still there its right mode.
     """
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
-        if stream is not None and not stream.closed and _is_terminal(stream.fileno()):
+        if stream is not None and not stream.closed and _has_hung_up(stream.fileno()):
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
-def _is_terminal(descriptor: int) -> bool:
+def _has_hung_up(descriptor: int) -> bool:
     try:
-        return os.ttyname(descriptor) != ""
+        os.ttyname(descriptor)
     except OSError as error:
-        # A terminal that hung up answers EIO where something else answers ENOTTY.
+        # What never was a terminal answers ENOTTY.
         return error.errno == errno.EIO
+    return False

@@ -6,10 +6,10 @@ Pure; knows the shapes that IPython rewrites ``%magic`` and ``!command`` into, a
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-MAX_TEXT = 8000
-"""Characters of a statement that are recorded; a pasted file must not fill the tracker."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _HELP = {"pinfo": "?", "pinfo2": "??", "psearch": "?"}
 
@@ -26,18 +26,12 @@ def as_typed(node: ast.stmt, cell: str) -> str:
         long = ast.get_source_segment(cell, call)
         if long:
             text = text.replace(long, short, 1)
-    return shortened(text.strip())
-
-
-def shortened(text: str) -> str:
-    """At the most ``MAX_TEXT`` characters, saying how many were left out."""
-    left_out = len(text) - MAX_TEXT
-    return text if left_out <= 0 else f"{text[:MAX_TEXT]} ... ({left_out} characters more)"
+    return text.strip()
 
 
 def runs_program(node: ast.stmt) -> bool:
     """Whether the statement has a ``!command`` in it, whose exit code is then the statement's."""
-    return any(_method(call) in {"system", "getoutput"} for call in _calls(node))
+    return any(_method(call) == "system" for call in _calls(node))
 
 
 def is_name_of_exit(node: ast.stmt) -> bool:
@@ -76,7 +70,7 @@ def _rewritten(node: ast.stmt) -> Iterator[tuple[ast.Call, str]]:
                 yield call, f"%{name} {line}".rstrip()
             case "run_cell_magic", str(name), str(line), str(body):
                 yield call, f"%%{name} {line}".rstrip() + f"\n{body}"
-            case ("system" | "getoutput"), str(line):
+            case (("system" | "getoutput"), str(line)):
                 yield call, f"!{line}"
 
 

@@ -1,0 +1,1 @@
+"""The commands of ``mahavishnu``, by subject; each parses, calls and prints."""
