@@ -1,0 +1,188 @@
+"""Talks to one of the servers over HTTP; every failure is one of ``schemas.errors`` with a hint.
+
+On the standard library alone: a command that lists sessions must not wait for a large HTTP library
+to be imported.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlencode, urlsplit
+
+from schemas.errors import (
+    Busy,
+    InvalidInput,
+    NotAuthorised,
+    NotFound,
+    SessionopsError,
+    Unreachable,
+)
+from schemas.health import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Rejected(InvalidInput):
+    """The server has read the request and will never take it."""
+
+
+_ERRORS: dict[int, type[SessionopsError]] = {
+    400: Rejected,
+    401: NotAuthorised,
+    403: NotAuthorised,
+    404: NotFound,
+    409: Busy,
+    413: Rejected,
+    422: Rejected,
+    423: Busy,
+    429: Busy,
+}
+_STALE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+"""How a kept connection that the server has closed meanwhile shows itself."""
+
+
+class ServerClient:
+    """A client of one server that keeps its connection.
+
+    Not to be shared between threads.
+
+    Args:
+        base_url: such as ``http://127.0.0.1:8678``.
+        token: gives the token for a request; None: requests carry none.
+        timeout: seconds to wait for the connection, and for each piece of the answer.
+        name: what a person calls the server.
+        start_with: the command that starts it.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Callable[[], str] | None = None,
+        timeout: float = 10.0,
+        *,
+        name: str = "Session-Buddy",
+        start_with: str = "session-buddy mcp start",
+    ) -> None:
+        address = urlsplit(base_url)
+        self.base_url = base_url
+        self._name = name
+        self._start_with = start_with
+        self._token = token
+        self._connection = http.client.HTTPConnection(
+            address.hostname or "", address.port, timeout=timeout
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next request opens a new one."""
+        self._connection.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The answer to a GET as JSON; query values that are None are left out.
+
+        Raises:
+            Unreachable: no server, or no answer in time.
+            NotAuthorised, NotFound, Busy, InvalidInput, SessionopsError: what the server said.
+        """
+        given = {key: value for key, value in query.items() if value is not None}
+        target = f"{path}?{urlencode(given)}" if given else path
+        return self._checked("GET", target, None)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """The answer to a POST of JSON; ``bytes`` are sent as they are.
+
+        Raises:
+            Unreachable, NotAuthorised, NotFound, Busy, InvalidInput, SessionopsError: as ``get``.
+        """
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._checked("POST", path, content)
+
+    def health(self) -> Health:
+        """What the server says of itself, also when it is not healthy.
+
+        Raises:
+            Unreachable: no server, or something else answers there.
+        """
+        _, content = self._exchange("GET", "/health", None, {})
+        try:
+            health = Health.from_dict(json.loads(content))
+        except (ValueError, TypeError, AttributeError):
+            health = None
+        if health is None or not health.service:
+            raise Unreachable(
+                f"what answers on {self.base_url} is not {self._name}",
+                hint="choose another port in the settings, or stop what listens there",
+            )
+        return health
+
+    def _checked(self, method: str, target: str, content: bytes | None) -> Any:
+        headers = {"Content-Type": "application/json"} if content is not None else {}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token()}"
+        status, answer = self._exchange(method, target, content, headers)
+        if status >= 400:  # noqa: PLR2004 -- errors begin here, RFC 9110 section 15
+            raise self._error(status, answer)
+        try:
+            return json.loads(answer) if answer else None
+        except ValueError:
+            message = f"the answer of {self._name} on {self.base_url}{target} is not JSON"
+            raise SessionopsError(message) from None
+
+    def _exchange(
+        self, method: str, target: str, content: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        kept = self._connection.sock is not None
+        try:
+            return self._exchange_once(method, target, content, headers)
+        except _STALE as error:
+            self.close()
+            # Asking again is safe: a GET changes nothing, and the POSTs that travel over a kept
+            # connection are batches of events, which are stored once however often they arrive.
+            if not kept:
+                raise self._unreachable(error) from None
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise self._unreachable(error) from None
+        try:
+            return self._exchange_once(method, target, content, headers)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise self._unreachable(error) from None
+
+    def _exchange_once(
+        self, method: str, target: str, content: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        self._connection.request(method, target, body=content, headers=headers)
+        response = self._connection.getresponse()
+        return response.status, response.read()
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        message = f"{self._name} does not answer on {self.base_url}"
+        if isinstance(error, TimeoutError):
+            return Unreachable(
+                f"{message} in time", hint=f"{self._start_with.replace(' start', ' restart')}"
+            )
+        return Unreachable(message, hint=f"start it with: {self._start_with}")
+
+    def _error(self, status: int, answer: bytes) -> SessionopsError:
+        try:
+            body = json.loads(answer)
+            message, hint = str(body["error"]), str(body.get("hint", ""))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # Not one of our servers' answers, so it says nothing about what was sent.
+            return SessionopsError(
+                f"what listens on {self.base_url} answered {status}",
+                hint=f"see whether that is {self._name}, or something else on its port",
+            )
+        if status == 401:  # noqa: PLR2004 -- the guide's words, 4.5 and 6.3
+            message = f"401 Unauthorized: {message}"
+        kind = _ERRORS.get(status, SessionopsError)
+        return kind(message, hint=hint)

@@ -1,0 +1,31 @@
+"""Identifiers of sessions and events: short enough to be read out, sorted by time, never twice."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_TIME_LENGTH = 7
+
+
+def session_identifier() -> str:
+    """16 characters: the second in 7, then 45 random bits."""
+    return _seconds() + _random(9)
+
+
+def event_identifier() -> str:
+    """22 characters: the second in 7, then 75 random bits."""
+    return _seconds() + _random(15)
+
+
+def _seconds() -> str:
+    return _encode(int(time.time()), _TIME_LENGTH)
+
+
+def _random(length: int) -> str:
+    return _encode(secrets.randbits(5 * length), length)
+
+
+def _encode(number: int, length: int) -> str:
+    return "".join(_ALPHABET[(number >> (5 * place)) & 31] for place in reversed(range(length)))

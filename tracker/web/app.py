@@ -1,0 +1,110 @@
+"""How a server of this project is put together: routes behind one gate, errors in one shape.
+
+Shared by both servers. Knows neither of them: routes, lifespan and settings are given to it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from schemas.errors import InvalidInput, SessionopsError
+from tracker.web.auth import Claims, Guard, load_keys
+from tracker.web.errors import answer_http_error, answer_known_error
+from tracker.web.gate import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+    from starlette.types import Lifespan
+
+    from schemas.settings import Settings
+
+MAX_BODY = 16_000_000
+"""Bytes of the longest request body."""
+
+
+def create_app(
+    service: str,
+    routes: Sequence[BaseRoute],
+    settings: Settings,
+    *,
+    lifespan: Lifespan[Starlette] | None = None,
+    max_body: int = MAX_BODY,
+) -> Starlette:
+    """The application of one server.
+
+    Args:
+        service: ``session-buddy`` or ``mahavishnu``; the audience of its tokens.
+        routes: its routes; each asks ``require`` for the scope that it needs.
+        settings: the settings in force.
+        lifespan: opens and closes what the routes need.
+        max_body: bytes of the longest request body.
+
+    Raises:
+        InvalidInput: no usable signing key, or an address that is not loopback.
+    """
+    host = settings.text(f"{service.replace('-', '_')}.host")
+    check_address(host)
+    # The tracker holds everybody's commands, and its own CLI mints tokens by itself: there is
+    # nothing to gain from switching its tokens off.
+    wanted = service != "mahavishnu" or settings.flag("mahavishnu.auth_enabled")
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[Middleware(Gate, hosts=(host,), max_body=max_body)],
+        exception_handlers={
+            SessionopsError: answer_known_error,
+            HTTPException: answer_http_error,
+        },
+    )
+    app.state.guard = Guard(load_keys(settings, service) if wanted else None, service)
+    return app
+
+
+def require(request: Request, scope: str) -> Claims:
+    """Who makes this request, if it may.
+
+    Args:
+        request: the request.
+        scope: the scope that the route needs: ``read``, ``ingest``, ``operate`` or ``admin``.
+
+    Raises:
+        NotAuthorised: no token, or a bad one (401).
+        Forbidden: a token without the scope (403).
+    """
+    guard: Guard = request.app.state.guard
+    claims = guard.check(request.headers.get("authorization", ""), scope)
+    request.scope.setdefault("state", {})["subject"] = claims.subject
+    return claims
+
+
+def from_loopback(request: Request) -> bool:
+    """Whether a request comes from this machine."""
+    return request.client is not None and _is_loopback(request.client.host)
+
+
+def check_address(host: str) -> None:
+    """Refuse to listen where tokens would cross a network in clear.
+
+    Raises:
+        InvalidInput: not an address of loopback.
+    """
+    if host != "localhost" and not _is_loopback(host):
+        raise InvalidInput(
+            f"{host} is not an address of loopback, and this server speaks no TLS",
+            hint="set the host to 127.0.0.1; reach it from elsewhere through an SSH tunnel",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,188 @@
+"""Tokens: who a request comes from, and what it may do (RFC 7519, RFC 8725; guide 1.3, 3 step 7.1).
+
+Shared by both servers. Knows nothing of routes; ``tracker.web.app`` asks it about a header.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import jwt
+
+from schemas.errors import NotAuthorised
+from schemas.keyring import (
+    ISSUER,
+    SCOPES,
+    Key,
+    KeyRing,
+    fingerprint,
+    load_keys,
+    mint,
+    new_keyring,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "ISSUER",
+    "SCOPES",
+    "Claims",
+    "Forbidden",
+    "Guard",
+    "Key",
+    "KeyRing",
+    "fingerprint",
+    "generate_keyring",
+    "load_keys",
+    "mint",
+    "new_keyring",
+    "verify",
+]
+
+LONGEST_TOKEN = 4096
+"""Characters; a longer one is refused before anything looks into it."""
+
+CLOCK_LEEWAY = 5
+"""Seconds that two clocks may differ."""
+
+_REQUIRED = ["exp", "iat", "iss", "aud", "sub", "jti"]
+_HINT = "make a token with: mahavishnu generate-token"
+_REMEMBERED_TOKENS = 256
+
+
+class Forbidden(NotAuthorised):
+    """The token is good and does not allow this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token that was checked says."""
+
+    subject: str
+    scopes: frozenset[str]
+    audience: str
+    token_id: str
+    expires_at: float
+
+
+def verify(keys: KeyRing, audience: str, token: str) -> Claims:
+    """Check a token: signature, algorithm, key, audience, issuer and times.
+
+    Raises:
+        NotAuthorised: with a reason that does not help to guess; the token is not quoted.
+    """
+    if len(token) > LONGEST_TOKEN:
+        raise NotAuthorised("the token is too long", hint=_HINT)
+    try:
+        secret = keys.secret(str(jwt.get_unverified_header(token).get("kid", "")))
+        if secret is None:
+            raise NotAuthorised("the token was signed with a key that is not known", hint=_HINT)
+        payload = jwt.decode(
+            token,
+            secret,
+            algorithms=[keys.algorithm],
+            audience=audience,
+            issuer=ISSUER,
+            leeway=CLOCK_LEEWAY,
+            options={"require": _REQUIRED, "strict_aud": True},
+        )
+    except jwt.ExpiredSignatureError:
+        raise NotAuthorised("the token has expired", hint=_HINT) from None
+    except (jwt.PyJWTError, RecursionError, ValueError, OverflowError) as error:
+        # JSON nested a thousand deep is no PyJWTError. Of the error only the class name is told:
+        # its text can quote what an attacker sent.
+        reason = type(error).__name__.removesuffix("Error")
+        raise NotAuthorised(f"the token is not valid ({reason})", hint=_HINT) from None
+    return _claims(payload)
+
+
+def _claims(payload: dict[str, Any]) -> Claims:
+    subject, token_id, scope = payload["sub"], payload["jti"], payload.get("scope", "")
+    if not all(isinstance(value, str) for value in (subject, token_id, scope)) or not subject:
+        raise NotAuthorised("the token is not valid (claims)", hint=_HINT)
+    scopes = frozenset(scope.split()) & frozenset(SCOPES)
+    return Claims(subject, scopes, payload["aud"], token_id, float(payload["exp"]))
+
+
+class Guard:
+    """Answers for one server whether a request's ``Authorization`` header allows something.
+
+    Args:
+        keys: the keys of this server; None: it asks for no token (``auth_enabled: false``).
+        audience: the name of this server.
+    """
+
+    def __init__(self, keys: KeyRing | None, audience: str) -> None:
+        self._keys = keys
+        self._audience = audience
+        self._seen: dict[str, Claims] = {}
+
+    def check(self, header: str, scope: str) -> Claims:
+        """Who asks.
+
+        Raises:
+            NotAuthorised: no token, or a bad one.
+            Forbidden: the token does not have this scope.
+        """
+        if self._keys is None:
+            return Claims("anonymous", frozenset(SCOPES), self._audience, "", 0.0)
+        kind, _, token = header.partition(" ")
+        if kind.casefold() != "bearer" or not token:
+            raise NotAuthorised("this needs a token", hint=_HINT)
+        claims = self._checked(self._keys, token.strip())
+        if scope not in claims.scopes:
+            message = f"this token does not allow {scope!r}"
+            raise Forbidden(message, hint=f"mahavishnu generate-token --scope {scope}")
+        return claims
+
+    def _checked(self, keys: KeyRing, token: str) -> Claims:
+        # A check costs 80 us; an emitter sends the same token thousands of times.
+        claims = self._seen.get(token)
+        if claims is None:
+            claims = verify(keys, self._audience, token)
+            if len(self._seen) >= _REMEMBERED_TOKENS:
+                self._seen.clear()
+            self._seen[token] = claims
+        elif claims.expires_at + CLOCK_LEEWAY <= time.time():
+            del self._seen[token]
+            raise NotAuthorised("the token has expired", hint=_HINT)
+        return claims
+
+
+def generate_keyring(path: Path, *, only_missing: bool = True) -> bool:
+    """Write a new key ring, whole and 0600 from the first moment.
+
+    Args:
+        path: where it belongs.
+        only_missing: leave an existing file alone.
+
+    Returns:
+        Whether a file was written.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    content = json.dumps(new_keyring(datetime.now(UTC)), indent=2) + "\n"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if not only_missing:
+            draft.replace(path)
+            return True
+        try:
+            # A link, unlike a rename, fails when somebody else was first.
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return False
+        return True
+    finally:
+        draft.unlink(missing_ok=True)
