@@ -68,28 +68,32 @@ class SecretRegistry:
 
     def _compiled(self) -> re.Pattern[str] | None:
         if self._pattern is None:
-            forms = {form for value in self._values for form in _forms(value)}
-            if not forms:
+            patterns = {pattern for value in self._values for pattern in _patterns(value)}
+            if not patterns:
                 return None
-            longest_first = sorted(forms, key=len, reverse=True)
-            self._pattern = re.compile("|".join(re.escape(form) for form in longest_first))
+            self._pattern = re.compile("|".join(sorted(patterns, key=len, reverse=True)))
         return self._pattern
 
 
-def _forms(value: str) -> Iterator[str]:
+def _patterns(value: str) -> Iterator[str]:
     for text in {value, *_lines(value)}:
-        if len(text) < SHORTEST:
-            continue
-        yield text
-        yield json.dumps(text)[1:-1]
-        yield json.dumps(text, ensure_ascii=False)[1:-1]
-        yield repr(text)[1:-1]
-        yield shlex.quote(text).strip("'")
-        yield html.escape(text)
-        for encoded in (quote(text, safe=""), quote(text), quote_plus(text)):
-            yield encoded
-            yield re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), encoded)
-        yield from _base64_forms(text.encode())
+        if len(text) >= SHORTEST:
+            yield from {re.escape(form) for form in _forms(text)}
+            yield from _base64_patterns(text.encode())
+
+
+def _forms(text: str) -> Iterator[str]:
+    yield text
+    for unicode_escapes in (True, False):
+        once = json.dumps(text, ensure_ascii=unicode_escapes)[1:-1]
+        yield once
+        yield json.dumps(once)[1:-1]  # JSON inside JSON
+    yield repr(text)[1:-1]
+    yield shlex.quote(text).strip("'")
+    yield html.escape(text)
+    for encoded in (quote(text, safe=""), quote(text), quote_plus(text)):
+        yield encoded
+        yield re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), encoded)
 
 
 def _lines(value: str) -> list[str]:
@@ -97,15 +101,22 @@ def _lines(value: str) -> list[str]:
     return [line.strip() for line in lines] if len(lines) > 1 else [value.strip()]
 
 
-def _base64_forms(content: bytes) -> Iterator[str]:
-    """What base64 makes of the content at each of the three offsets it can have in a longer text.
+def _base64_patterns(content: bytes) -> Iterator[str]:
+    """What base64 makes of the content, at each of the three offsets it can have in a longer text.
 
-    The characters at either end also depend on the neighbours, so they are left off.
+    The character at either end also depends on the neighbours; it is masked with the rest. Programs
+    break long base64 into lines of 76 (MIME) or 64 (PEM) characters; each line is masked.
     """
-    for offset in range(3):
-        first = (offset * 8 + 5) // 6
-        last = (offset + len(content)) * 8 // 6
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for offset in range(3):
+            first = (offset * 8 + 5) // 6
+            last = (offset + len(content)) * 8 // 6
             form = encode(b"\0" * offset + content).decode()[first:last]
             if len(form) >= SHORTEST:
-                yield form
+                yield f"[A-Za-z0-9+/_-]?{re.escape(form)}[A-Za-z0-9+/_-]?={{0,2}}"
+        whole = encode(content).decode()
+        for width in (64, 76):
+            for start in range(0, len(whole), width) if len(whole) > width else ():
+                line = whole[start : start + width]
+                if len(line) >= SHORTEST:
+                    yield re.escape(line)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from schemas.errors import StepFailed
+
 
 @dataclass(frozen=True)
 class Inverse:
@@ -43,3 +45,11 @@ class Outcome:
     diff: str = ""
     outputs: dict[str, Any] = field(default_factory=dict)
     undo: tuple[Inverse, ...] = ()
+
+
+class PartlyDone(StepFailed):
+    """A task failed after it had changed something; the outcome says what takes that back."""
+
+    def __init__(self, message: str, outcome: Outcome, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.outcome = outcome

@@ -1,8 +1,8 @@
 """How ``c.run`` starts a process on this machine: quickly, in a process group, with bounded output.
 
-Replaces Invoke's ``Local`` runner for commands whose output is hidden. Invoke's own polls every
-10 ms, reads standard input a character at a time, keeps all output, and on a timeout kills only the
-shell. Everything interactive (pty, watchers, output on the terminal) is left to Invoke.
+Invoke's own ``Local`` runner polls every 10 ms, reads standard input a character at a time, keeps
+all output, and on a timeout kills only the shell. What is interactive (pty, watchers, the terminal
+as standard input) is left to it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from invoke.exceptions import CommandTimedOut, UnexpectedExit
 from invoke.runners import Local, Result
@@ -21,6 +22,7 @@ from invoke.runners import Local, Result
 if TYPE_CHECKING:
     from invoke.context import Context
 
+SHELL = "/bin/sh"
 OUTPUT_LIMIT = 2 * 1024 * 1024
 """Bytes kept of each stream: the first half and the last half of this."""
 GRACE = 2.0
@@ -28,25 +30,36 @@ GRACE = 2.0
 DRAIN = 0.2
 """Seconds to go on reading after the process ended while a child of its own holds the pipe open."""
 _CHUNK = 65536
-_INTERACTIVE = ("pty", "watchers", "asynchronous", "disown", "dry", "out_stream", "err_stream")
+INTERACTIVE = ("pty", "watchers", "asynchronous", "disown", "dry", "out_stream", "err_stream")
+"""Options of ``c.run`` that are left to Invoke and Fabric."""
 
 
 def use_local_runner(c: Context) -> None:
-    """Make this Context run its commands with ``GroupRunner``."""
+    """Make this Context run its commands with ``GroupRunner``, and with the sh of every host."""
     c.config.runners.local = GroupRunner
+    c.config.run.shell = SHELL
 
 
 class BoundedOutput:
-    """The beginning and the end of a stream of any length."""
+    """The beginning and the end of a stream of any length.
 
-    def __init__(self, limit: int = OUTPUT_LIMIT) -> None:
+    Args:
+        limit: bytes to keep in all.
+        echo: where it is shown while it comes.
+    """
+
+    def __init__(self, limit: int = OUTPUT_LIMIT, echo: TextIO | None = None) -> None:
         self._half = limit // 2
+        self._echo = echo
         self._head = bytearray()
         self._tail = bytearray()
         self._dropped = 0
 
     def write(self, chunk: bytes) -> None:
         """Add what was read."""
+        if self._echo is not None:
+            self._echo.write(chunk.decode(errors="replace"))
+            self._echo.flush()
         room = self._half - len(self._head)
         self._head += chunk[:room]
         self._tail += chunk[room:] if room > 0 else chunk
@@ -75,16 +88,13 @@ class GroupRunner(Local):
     def _run_body(self, command: str, **kwargs: Any) -> Result | None:
         wanted = {**self.context.config.run, **kwargs}
         stdin = wanted.get("in_stream")
-        silent = wanted.get("hide") in {True, "both"}
-        if not silent or any(wanted.get(name) for name in _INTERACTIVE):
-            return super()._run_body(command, **kwargs)
-        if stdin not in (None, False) and not isinstance(stdin, io.BytesIO):
+        ours = stdin is False or isinstance(stdin, io.BytesIO)
+        if not ours or any(wanted.get(name) for name in INTERACTIVE):
             return super()._run_body(command, **kwargs)
         self._setup(command, kwargs)
-        content = stdin.getvalue() if isinstance(stdin, io.BytesIO) else None
-        return self._hidden(command, content)
+        return self._in_group(command, stdin.getvalue() if stdin else None)
 
-    def _hidden(self, command: str, content: bytes | None) -> Result:
+    def _in_group(self, command: str, content: bytes | None) -> Result:
         process = subprocess.Popen(
             [self.opts["shell"], "-c", command],
             env=self.env,
@@ -94,7 +104,11 @@ class GroupRunner(Local):
             start_new_session=True,
         )
         timeout = self.opts["timeout"]
-        outputs = (BoundedOutput(), BoundedOutput())
+        hidden = self.opts["hide"]
+        outputs = (
+            BoundedOutput(echo=None if "stdout" in hidden else sys.stdout),
+            BoundedOutput(echo=None if "stderr" in hidden else sys.stderr),
+        )
         try:
             in_time = _exchange(process, content, outputs, timeout)
         except BaseException:
@@ -145,42 +159,39 @@ def _exchange(
 ) -> bool:
     """Feed and read the process until it is over; False when it had to be ended."""
     deadline = None if timeout is None else time.monotonic() + timeout
+    ended_at: float | None = None
     with selectors.DefaultSelector() as selector:
         for stream, output in zip((process.stdout, process.stderr), outputs, strict=True):
-            if stream is not None:
-                selector.register(stream, selectors.EVENT_READ, output)
+            selector.register(cast("IO[bytes]", stream), selectors.EVENT_READ, output)
         if process.stdin is not None:
             os.set_blocking(process.stdin.fileno(), False)
             selector.register(process.stdin, selectors.EVENT_WRITE, memoryview(content or b""))
         while selector.get_map():
-            wait = _next_wait(process, deadline)
-            if wait is None:
+            for key, _ in selector.select(DRAIN / 4 if ended_at else _until(deadline)):
+                _serve(selector, key)
+            now = time.monotonic()
+            if ended_at is None and process.poll() is not None:
+                ended_at = now
+            if ended_at is not None and now - ended_at > DRAIN:
+                break
+            if ended_at is None and deadline is not None and now > deadline:
                 end_group(process)
                 return False
-            ready = selector.select(wait)
-            for key, _ in ready:
-                _serve(selector, key)
-            if not ready and process.poll() is not None and not selector.select(DRAIN):
-                break
     return _wait(process, deadline)
 
 
-def _next_wait(process: subprocess.Popen[bytes], deadline: float | None) -> float | None:
-    """Seconds until the process must be looked at again; None when its time is over."""
-    look = DRAIN if process.returncode is None else 0.0
-    if deadline is None:
-        return look
-    left = deadline - time.monotonic()
-    return None if left <= 0 else min(look, left)
+def _until(deadline: float | None) -> float:
+    return DRAIN if deadline is None else max(0.0, min(DRAIN, deadline - time.monotonic()))
 
 
 def _serve(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    stream = cast("IO[bytes]", key.fileobj)
     if isinstance(key.data, BoundedOutput):
         chunk = os.read(key.fd, _CHUNK)
         if chunk:
             key.data.write(chunk)
         else:
-            selector.unregister(key.fileobj)
+            selector.unregister(stream)
         return
     rest = key.data
     try:
@@ -188,10 +199,10 @@ def _serve(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None
     except BrokenPipeError:
         rest = rest[len(rest) :]
     if rest:
-        selector.modify(key.fileobj, selectors.EVENT_WRITE, rest)
+        selector.modify(stream, selectors.EVENT_WRITE, rest)
     else:
-        selector.unregister(key.fileobj)
-        os.close(key.fd)
+        selector.unregister(stream)
+        stream.close()
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
@@ -204,6 +215,6 @@ def _wait(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
-    for stream in (process.stdout, process.stderr):
+    for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()

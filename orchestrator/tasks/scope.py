@@ -150,14 +150,18 @@ def local_facts(
 
 
 def base_variables(
-    host: HostFacts, settings: Settings, params: Mapping[str, Any] | None = None
+    host: HostFacts,
+    settings: Settings,
+    params: Mapping[str, Any] | None = None,
+    ops: Path | None = None,
 ) -> dict[str, Any]:
     """What runbooks and templates see before any step has run.
 
-    ``paths.ops`` is the folder with runbooks and templates, ``paths.project`` the checkout (from a
-    release: the working folder), ``paths.data`` the tracker's home.
+    ``paths.ops`` is the folder with runbooks and templates (by default this project's),
+    ``paths.project`` the checkout (from a release: ``paths.etc``), ``paths.data`` the tracker's
+    home.
     """
-    ops = ops_folder()
+    ops = ops or ops_folder()
     return {
         "params": dict(params or {}),
         "host": host.as_variables(),
@@ -168,7 +172,7 @@ def base_variables(
             "database": str(settings.database),
             "data": str(host.places.tracker_home),
             "ops": str(ops),
-            "project": str(ops if is_checkout() else Path.cwd()),
+            "project": str(ops_folder() if is_checkout() else host.places.etc),
         },
         "urls": {"tracker": settings.tracker_url, "mahavishnu": settings.mahavishnu_url},
     }

@@ -1,0 +1,167 @@
+"""Starting a run and bringing it to its end: lock, folder, record, tracked session, signals.
+
+Knows what surrounds a run, not what happens in it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.engine.ask import ask_on_terminal
+from orchestrator.engine.attempt import Shared
+from orchestrator.engine.calls import scope_of
+from orchestrator.engine.journal import RunFolder, new_run_id, timestamp
+from orchestrator.engine.liveness import process_started
+from orchestrator.engine.lock import Lock, Owner
+from orchestrator.engine.recording import Recorder, start_recording
+from orchestrator.engine.report import Reporter
+from orchestrator.engine.run import Execution, Failure, RunResult
+from orchestrator.engine.stop import StopRequest
+from orchestrator.tasks.scope import attach
+from schemas.errors import SessionopsError, StepFailed
+from schemas.run import RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from orchestrator.engine.ask import Ask
+    from orchestrator.engine.connect import Connections
+    from orchestrator.engine.listing import Plan
+    from orchestrator.engine.report import RunEvent
+    from schemas.run import RunState
+    from schemas.settings import Settings
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a plan is carried out.
+
+    Args:
+        settings: of this machine; its places hold the run's folder.
+        check: change nothing.
+        listen: told of everything while it happens.
+        ask: puts questions to a person.
+    """
+
+    settings: Settings
+    check: bool = False
+    listen: Callable[[RunEvent], None] | None = None
+    ask: Ask = field(default=ask_on_terminal)
+
+
+def carry_out(plan: Plan, connections: Connections, options: Options) -> RunResult:
+    """Run a plan.
+
+    Raises:
+        Busy: somebody else holds the runbook's lock; nothing was run.
+        StepFailed: the lock or the run's record could not be written; nothing was run.
+    """
+    record = _new_record(plan, check=options.check)
+    stop = StopRequest(_say_stopping)
+    with stop.listening(), _locked(plan, connections, record) as notes:
+        folder = RunFolder.create(options.settings.places.runs, record, plan.secrets)
+        recorder = _recorder(plan, record, folder, options)
+        report = Reporter(folder, record, recorder, options.listen)
+        report.started()
+        for note in notes:
+            report.note(note)
+        shared = Shared(report, stop, options.ask, options.check)
+        execution = Execution(plan, connections, shared, record.run_id)
+        began = time.monotonic()
+        state = execution.execute()
+        _conclude(record, state, execution.failure, time.monotonic() - began)
+        report.finished()
+    hint = execution.failure.hint if execution.failure else ""
+    return RunResult(record, report.entries, plan.secrets.mask(hint), notes)
+
+
+def _new_record(plan: Plan, *, check: bool) -> RunRecord:
+    now = datetime.now(UTC)
+    runbook = plan.loaded.runbook
+    return RunRecord(
+        run_id=new_run_id(runbook.name, now),
+        runbook=runbook.name,
+        title=runbook.title,
+        state="planned",
+        mode="check" if check else "run",
+        started_at=timestamp(now),
+        pid=os.getpid(),
+        process_started=process_started(os.getpid()) or 0.0,
+        host=socket.gethostname(),
+        user=getpass.getuser(),
+        plan_hash=plan.hash,
+        hosts=[host.facts.name for host in plan.hosts],
+        params=plan.shown_params(),
+    )
+
+
+def _recorder(plan: Plan, record: RunRecord, folder: RunFolder, options: Options) -> Recorder:
+    if options.check:
+        return Recorder(None)
+    try:
+        strict = plan.loaded.runbook.recording == "strict"
+        return start_recording(record, options.settings, strict=strict)
+    except StepFailed as error:
+        _conclude(record, "failed", Failure("", "", error.message), 0.0)
+        folder.save(record)
+        folder.close()
+        raise
+
+
+def _conclude(record: RunRecord, state: RunState, failure: Failure | None, seconds: float) -> None:
+    record.state = state
+    record.finished_at = timestamp()
+    record.duration_seconds = round(seconds, 3)
+    if failure is not None:
+        record.failed_step = failure.step or None
+        record.error = str(failure)
+
+
+@contextmanager
+def _locked(plan: Plan, connections: Connections, record: RunRecord) -> Iterator[list[str]]:
+    """Hold the runbook's lock on every host. Gives lines that a person should see."""
+    name = plan.loaded.runbook.lock
+    notes: list[str] = []
+    held: list[Lock] = []
+    try:
+        for host in plan.hosts if name and record.mode == "run" else ():
+            context = connections.context(host.facts.name)
+            attach(context, scope_of(host, plan.secrets, record.run_id, check=False))
+            lock = Lock(context, str(name), _owner(record))
+            dead = lock.acquire()
+            held.append(lock)
+            if dead is not None:
+                notes.append(
+                    f"took over the lock {name!r} on {host.facts.name}: the run {dead.run_id} that"
+                    f" held it since {dead.since} is dead"
+                )
+        yield notes
+    finally:
+        for lock in reversed(held):
+            try:
+                lock.release()
+            except SessionopsError as error:
+                notes.append(f"the lock {lock.path} could not be freed: {error.message}")
+
+
+def _owner(record: RunRecord) -> Owner:
+    return Owner(
+        run_id=record.run_id,
+        host=record.host,
+        user=record.user,
+        pid=record.pid,
+        process_started=record.process_started,
+        since=record.started_at,
+    )
+
+
+def _say_stopping(by: str) -> None:
+    # Called inside a signal handler, where a stream may be in the middle of a write.
+    os.write(2, f"\n{by}: stopping after this step, then undoing; once more stops now\n".encode())

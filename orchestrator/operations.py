@@ -1,0 +1,214 @@
+"""What every face calls: run, plan and list runbooks; look at runs.
+
+Errors are exceptions of ``schemas.errors``; nothing here prints.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schemas.errors import SessionopsError
+from schemas.places import Places, ops_folder
+from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.engine.ask import Ask
+    from orchestrator.engine.checked import Checker
+    from orchestrator.engine.connect import Connections
+    from orchestrator.engine.listing import Plan
+    from orchestrator.engine.report import RunEvent
+    from orchestrator.engine.run import RunResult
+    from schemas.run import JournalEntry, RunRecord
+
+
+@dataclass(frozen=True)
+class RunbookSummary:
+    """One runbook, as a list shows it.
+
+    Args:
+        name: as ``run_runbook`` takes it.
+        title: what it does.
+        path: its file.
+        group: the folder below ``runbooks/``: ``incidents``, ``troubleshooting`` or empty.
+        guide: sections of the guide that it carries out.
+        alerts: alerts that it answers.
+        params: help text by parameter.
+        fault: what is wrong with the file; empty: nothing.
+    """
+
+    name: str
+    title: str
+    path: Path
+    group: str
+    guide: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
+    params: Mapping[str, str] | None = None
+    fault: str = ""
+
+
+def plan_runbook(
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    inventory: str | Path | None = None,
+    limit: str | None = None,
+    ops: Path | None = None,
+) -> Plan:
+    """What a runbook would do. Runs nothing.
+
+    Args:
+        name: a runbook's name, or the path of its file.
+        params: parameters as texts or as values.
+        inventory: the inventory file; None: the one beside the runbooks.
+        limit: a pattern of hosts to keep to.
+        ops: the folder with ``runbooks/``; None: this project's.
+
+    Raises:
+        NotFound: no such runbook, inventory or host.
+        InvalidInput: something is wrong in them; with ``file:line``.
+        Unreachable: a host does not answer.
+    """
+    plan, connections = _prepare(name, params, inventory, limit, ops, remember=False)
+    connections.close()
+    return plan
+
+
+def run_runbook(
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    inventory: str | Path | None = None,
+    limit: str | None = None,
+    check: bool = False,
+    listen: Callable[[RunEvent], None] | None = None,
+    ask: Ask | None = None,
+    ops: Path | None = None,
+) -> RunResult:
+    """Run a runbook to its end, in this process.
+
+    Args:
+        name: a runbook's name, or the path of its file.
+        params: parameters as texts or as values.
+        inventory: the inventory file; None: the one beside the runbooks.
+        limit: a pattern of hosts to keep to.
+        check: change nothing, find out what would change.
+        listen: told of everything while it happens.
+        ask: puts questions to a person; None: the terminal.
+        ops: the folder with ``runbooks/``; None: this project's.
+
+    Returns:
+        How it ended. A run that failed is a result too, not an exception.
+
+    Raises:
+        NotFound, InvalidInput, Unreachable: as ``plan_runbook``; nothing was run.
+        Busy: somebody else holds the runbook's lock; nothing was run.
+        StepFailed: the lock or the run's record could not be written; nothing was run.
+    """
+    from orchestrator.engine.ask import ask_on_terminal
+    from orchestrator.engine.start import Options, carry_out
+
+    plan, connections = _prepare(name, params, inventory, limit, ops, remember=not check)
+    with closing(connections):
+        options = Options(connections.settings, check, listen, ask or ask_on_terminal)
+        return carry_out(plan, connections, options)
+
+
+def list_runs(limit: int = 20, state: str | None = None) -> list[RunRecord]:
+    """The newest runs of this user, newest first.
+
+    Args:
+        limit: how many at the most.
+        state: only those in this state.
+    """
+    from orchestrator.engine.history import list_records
+
+    return list_records(Places.of_this_user().runs, limit, state)
+
+
+def get_run(run_id: str) -> tuple[RunRecord, list[JournalEntry]]:
+    """A run and its journal.
+
+    Args:
+        run_id: the run, the beginning of its name, or ``latest``.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    from orchestrator.engine.history import read_run
+
+    return read_run(Places.of_this_user().runs, run_id)
+
+
+def list_runbooks(ops: Path | None = None) -> list[RunbookSummary]:
+    """Every runbook by name; a broken one is listed with what is wrong.
+
+    Args:
+        ops: the folder with ``runbooks/``; None: this project's.
+    """
+    from orchestrator.engine.checked import Checker
+    from orchestrator.engine.load import runbook_files
+
+    folder = ops or ops_folder()
+    checker = Checker(Places.of_this_user().state / "cache")
+    return [_summary(file, folder / "runbooks", checker) for file in runbook_files(folder)]
+
+
+def _summary(file: Path, root: Path, checker: Checker) -> RunbookSummary:
+    group = "/".join(file.relative_to(root).parts[:-1])
+    try:
+        runbook, _ = checker.read(file, "Runbook")
+    except SessionopsError as error:
+        return RunbookSummary(file.stem, "", file, group, fault=str(error))
+    return RunbookSummary(
+        name=runbook.name,
+        title=runbook.title,
+        path=file,
+        group=group,
+        guide=tuple(runbook.guide),
+        alerts=tuple(runbook.alerts),
+        params={name: parameter.help for name, parameter in runbook.params.items()},
+    )
+
+
+def _prepare(
+    name: str,
+    params: Mapping[str, Any],
+    inventory: str | Path | None,
+    limit: str | None,
+    ops: Path | None,
+    *,
+    remember: bool,
+) -> tuple[Plan, Connections]:
+    """The plan, and the connections that its facts came over."""
+    from orchestrator.engine.checked import Checker
+    from orchestrator.engine.connect import Connections
+    from orchestrator.engine.inventory import Hosts
+    from orchestrator.engine.load import load_runbook
+    from orchestrator.engine.params import read_params
+    from orchestrator.engine.plan import make_plan
+
+    places = Places.of_this_user()
+    checker = Checker(places.state / "cache", remember)
+    loaded = load_runbook(name, ops or ops_folder(), checker)
+    values = read_params(loaded.runbook.params, params)
+    hosts = Hosts.load(_inventory_file(inventory, loaded.ops), checker)
+    connections = Connections(hosts, places, Settings.load(places))
+    try:
+        where = loaded.document.where("hosts")
+        names = hosts.select(loaded.runbook.hosts, limit, where)
+        return make_plan(loaded, connections.targets(names), values), connections
+    except BaseException:
+        connections.close()
+        raise
+
+
+def _inventory_file(given: str | Path | None, ops: Path) -> Path:
+    if given:
+        return Path(given)
+    own = ops / "inventory.yaml"
+    return own if own.is_file() else ops_folder() / "inventory.yaml"
