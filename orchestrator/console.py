@@ -1,0 +1,226 @@
+"""What a person or a program sees of a run, a plan or a history on standard output.
+
+Prints what ``operations`` tell; decides nothing. Colour and progress only on a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from schemas.units import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from orchestrator.engine.listing import Plan
+    from orchestrator.engine.report import RunEvent
+    from orchestrator.engine.run import RunResult
+    from schemas.run import JournalEntry, RunRecord
+
+MARKS = {
+    "ok": ("✓", "32"),
+    "changed": ("●", "33"),
+    "skipped": ("-", "2"),
+    "failed": ("✗", "31"),
+    "ignored": ("!", "33"),
+    "retrying": ("…", "2"),
+}
+"""Sign and ANSI colour of a finished entry, by its state."""
+
+HEADINGS = {
+    "precondition": "Checks",
+    "step": "Steps",
+    "verify": "Steps",
+    "undo": "Undo",
+    "on_failure": "After the failure",
+    "on_success": "After the success",
+    "on_exit": "In the end",
+}
+ENDINGS = {
+    "succeeded": "done",
+    "failed": "FAILED",
+    "rolled_back": "FAILED and rolled back",
+    "cancelled": "cancelled",
+    "interrupted": "interrupted",
+}
+_TITLE_WIDTH = 46
+_CLEAR_LINE = "\r\033[K"
+
+
+class RunPrinter:
+    """Prints a run as it goes on, a line a finished step; a release that a step names, at the end.
+
+    Args:
+        diffs: show what a step changed, line by line.
+        closing: lines to end a successful run with, by their label.
+    """
+
+    def __init__(self, *, diffs: bool = False, closing: Mapping[str, str] | None = None) -> None:
+        self._diffs = diffs
+        self._closing = dict(closing or {})
+        self._heading = ""
+        self._release = ""
+        self._terminal = sys.stdout.isatty()
+        self._colour = self._terminal and not os.environ.get("NO_COLOR")
+
+    def __call__(self, event: RunEvent) -> None:
+        """Print one event."""
+        self._clear()
+        if event.kind == "started":
+            print(self._title(event.record))
+        elif event.entry is not None:
+            self._entry(event.entry, several_hosts=len(event.record.hosts) > 1)
+        elif event.kind in {"note", "waiting"}:
+            print(f"  {event.text}")
+        elif event.kind == "finished":
+            self._finished(event.record)
+        sys.stdout.flush()
+
+    def _title(self, record: RunRecord) -> str:
+        mode = "  (check: nothing is changed)" if record.mode == "check" else ""
+        hosts = ", ".join(record.hosts)
+        return f"{record.title} on {hosts}  [{record.run_id}, plan {record.plan_hash[:8]}]{mode}"
+
+    def _entry(self, entry: JournalEntry, *, several_hosts: bool) -> None:
+        title = entry.title if entry.item is None else f"{entry.title} ({entry.item})"
+        if several_hosts:
+            title = f"{entry.host}: {title}"
+        if entry.state == "started":
+            self._progress(title)
+            return
+        if HEADINGS[entry.phase] != self._heading:
+            self._heading = HEADINGS[entry.phase]
+            print(f"\n{self._heading}")
+        self._release = entry.outputs.get("release", self._release)
+        sign, colour = MARKS[entry.state]
+        took = format_duration(entry.duration_seconds) if entry.duration_seconds else ""
+        words = f"{title:<{_TITLE_WIDTH}} {entry.state:<8} {took:>8}  {entry.message}".rstrip()
+        print(f"  {self._painted(sign, colour)} {words}")
+        if entry.error:
+            self._fault(entry)
+        if self._diffs and entry.diff:
+            print(indented(entry.diff, self._painted))
+
+    def _fault(self, entry: JournalEntry) -> None:
+        for line in entry.error.splitlines():
+            print(f"      {self._painted(line, '31')}")
+        for line in entry.hint.splitlines():
+            print(f"      {line}")
+
+    def _finished(self, record: RunRecord) -> None:
+        took = format_duration(record.duration_seconds or 0)
+        would = "would change" if record.mode == "check" else "changed"
+        count = f"{record.changed} step{'s' if record.changed != 1 else ''} {would}"
+        if record.changed == 0:
+            count = "nothing would change" if record.mode == "check" else "nothing changed"
+        print(f"\n{record.title}: {ENDINGS.get(record.state, record.state)} in {took}, {count}.")
+        lines = {"log": f"invoke runbook.log --run {record.run_id}"}
+        if record.state == "succeeded" and record.mode == "run":
+            release = {"release": self._release} if self._release else {}
+            lines = release | self._closing | lines
+        for label, text in lines.items():
+            print(f"  {label + ':':<11} {text}")
+
+    def _progress(self, title: str) -> None:
+        if self._terminal:
+            print(self._painted(f"  … {title}", "2"), end="")
+
+    def _clear(self) -> None:
+        if self._terminal:
+            print(_CLEAR_LINE, end="")
+
+    def _painted(self, text: str, colour: str) -> str:
+        return f"\033[{colour}m{text}\033[0m" if self._colour else text
+
+
+def fault_of(result: RunResult) -> str:
+    """Why a run did not end well, and what to do next."""
+    for entry in result.entries:
+        if entry.state == "failed":
+            hint = f"\n  {entry.hint}" if entry.hint else ""
+            return f"{entry.step} on {entry.host}: {entry.error}{hint}"
+    return result.record.error or ENDINGS.get(result.record.state, result.record.state)
+
+
+def indented(diff: str, painted: Callable[[str, str], str]) -> str:
+    """A diff below its step, added lines green and removed ones red where there is colour."""
+    colours = {"+": "32", "-": "31", "@": "36"}
+    lines = [painted(line, colours.get(line[:1], "0")) for line in diff.splitlines()]
+    return "\n".join(f"      {line}" for line in lines)
+
+
+def print_event_as_json(event: RunEvent) -> None:
+    """One JSON object a line: entries as they come, and the record at the start and the end."""
+    body: dict[str, Any] = {"event": event.kind}
+    if event.entry is not None:
+        body |= event.entry.as_dict()
+    elif event.text:
+        body["text"] = event.text
+    else:
+        body |= event.record.as_dict()
+    print(json.dumps(body, default=str), flush=True)
+
+
+def print_plan(plan: Plan) -> None:
+    """What would be done, step by step and host by host."""
+    print(f"Plan {plan.hash[:8]} of {plan.loaded.runbook.name}: {plan.loaded.runbook.title}")
+    shown = {name: value for name, value in plan.shown_params().items() if value not in (None, "")}
+    if shown:
+        print("  with " + ", ".join(f"{name}={value}" for name, value in shown.items()))
+    host = heading = ""
+    for row in plan.rows():
+        if row.host != host:
+            host, heading = row.host, ""
+            print(f"\nOn {host}")
+        if HEADINGS[row.phase] != heading:
+            heading = HEADINGS[row.phase]
+            print(f"  {heading}")
+        note = f"  ({row.note})" if row.note else ""
+        print(f"    {row.id:<20} {row.title}{note}")
+        if row.action:
+            print(f"    {'':<20}   {row.action}")
+
+
+def print_json(data: Any) -> None:
+    """Any data, for programs."""
+    print(json.dumps(data, indent=2, default=str))
+
+
+def print_table(titles: list[str], rows: Iterable[list[str]], empty: str) -> None:
+    """Rows under their titles, or a line that says that there are none.
+
+    On a narrow screen the last column is left out.
+    """
+    from tracker.client.table import table
+
+    cells = list(rows)
+    print(table(titles, cells, optional=titles[-1:]) if cells else empty)
+
+
+def print_journal(record: RunRecord, entries: Iterable[JournalEntry], *, diffs: bool) -> None:
+    """A run of the past, as it was printed when it went on."""
+    from orchestrator.engine.report import RunEvent
+
+    printer = RunPrinter(diffs=diffs)
+    printer(RunEvent("started", record))
+    for entry in entries:
+        if entry.state != "started":
+            printer(RunEvent("entry", record, entry))
+    printer(RunEvent("finished", record))
+    if record.error:
+        print(f"  {'error:':<11} {record.error}")
+
+
+HISTORY_TITLES = ["Run", "State", "Took", "Changed", "Started"]
+
+
+def history_row(record: RunRecord) -> list[str]:
+    """A run as a row under ``HISTORY_TITLES``."""
+    from tracker.client.table import local_time
+
+    took = format_duration(record.duration_seconds) if record.duration_seconds is not None else ""
+    started = local_time(record.started_at)
+    return [record.run_id, record.state, took, str(record.changed), started]

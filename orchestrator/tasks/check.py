@@ -1,0 +1,190 @@
+"""What must be true before anything is changed: each check ends in a line that says what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke.tasks import task
+
+from orchestrator.tasks import command
+from orchestrator.tasks.interpreter import find_interpreter
+from orchestrator.tasks.listeners import is_ours, listener
+from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.scope import scope
+from orchestrator.tasks.secret import check_secrets
+from schemas.errors import StepFailed
+from schemas.settings import BY_NAME
+from schemas.units import format_size, parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from invoke.context import Context
+
+PORT_SETTINGS = {"session-buddy": "session_buddy.port", "mahavishnu": "mahavishnu.port"}
+
+_NEAREST = 'p=$1; while ! test -e "$p"; do p=$(dirname -- "$p"); done; '
+_FREE = _NEAREST + 'df -Pk -- "$p"'
+_WRITABLE = (
+    f'for one; do set -- "$one"; {_NEAREST} if ! test -d "$p"; then echo "folder $p"; '
+    'elif ! test -w "$p" || ! test -x "$p"; then echo "write $p"; else echo ok; fi; done'
+)
+_MEMORY = (
+    "cat /proc/meminfo; "
+    "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"
+)
+
+
+@task
+def python(c: Context) -> Outcome:
+    """See that the host has an interpreter that a release can be made with (guide 1.1).
+
+    Raises:
+        StepFailed: none, or an older one; names what was found.
+    """
+    found = find_interpreter(c)
+    outputs = {"python": found.path, "version": found.version}
+    return Outcome(message=f"Python {found.version} ({found.path})", outputs=outputs)
+
+
+@task
+def memory(c: Context, minimum: str) -> Outcome:
+    """See that the host, or the container that it is, has this much memory (guide 1.1).
+
+    Args:
+        c: the task's Context or Connection.
+        minimum: such as ``2GB``.
+
+    Raises:
+        StepFailed: it has less.
+    """
+    wanted = parse_size(minimum)
+    answer = command.run(c, ["sh", "-c", _MEMORY], check=False)
+    total = memory_in(answer.stdout)
+    if total is None:
+        raise StepFailed("cannot tell how much memory there is", where=scope(c).host.name)
+    if total < wanted:
+        raise StepFailed(
+            f"{format_size(total)} of memory, and {format_size(wanted)} are needed",
+            where=scope(c).host.name,
+            hint="give the machine more, or lower min_memory if you know that it is enough",
+        )
+    return Outcome(message=format_size(total), outputs={"bytes": total})
+
+
+def memory_in(text: str) -> int | None:
+    """Bytes of memory in the text of /proc/meminfo and of the control group's limit after it."""
+    totals = []
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name == "MemTotal":
+            totals.append(int(value.split()[0]) * 1024)
+        elif name.isdigit():
+            totals.append(int(name))
+    return min(totals, default=None)
+
+
+@task
+def disk(c: Context, path: str, free: str) -> Outcome:
+    """See that there is room below a folder, which need not exist yet (guide 1.1).
+
+    Args:
+        c: the task's Context or Connection.
+        path: an absolute path.
+        free: such as ``500MB``.
+
+    Raises:
+        StepFailed: there is less.
+    """
+    wanted = parse_size(free)
+    answer = command.run(c, ["sh", "-c", _FREE, "sh", path])
+    available = int(answer.stdout.splitlines()[-1].split()[3]) * 1024
+    if available < wanted:
+        raise StepFailed(
+            f"{format_size(available)} free at {path}, and {format_size(wanted)} are needed",
+            where=scope(c).host.name,
+            hint=f"make room there, or keep the data elsewhere (df -h {path})",
+        )
+    return Outcome(message=f"{format_size(available)} free", outputs={"bytes": available})
+
+
+@task(iterable=["paths"])
+def writable(c: Context, paths: Sequence[str]) -> Outcome:
+    """See that files can be made in these folders, or that the folders can be made.
+
+    Raises:
+        StepFailed: names the first that cannot.
+    """
+    listed = [paths] if isinstance(paths, str) else list(paths)
+    lines = command.run(c, ["sh", "-c", _WRITABLE, "sh", *listed]).stdout.splitlines()
+    user = scope(c).host.user
+    for path, line in zip(listed, lines, strict=True):
+        fault, _, nearest = line.partition(" ")
+        if fault == "folder":
+            raise StepFailed(
+                f"{nearest} is a file, and {path} is to be a folder",
+                where=scope(c).host.name,
+                hint="move it away, or choose another folder",
+            )
+        if fault == "write":
+            raise StepFailed(
+                f"{user} may not write to {nearest}",
+                where=scope(c).host.name,
+                hint=f"{path} is needed: chown or chmod {nearest}, or choose another folder",
+            )
+    return Outcome(message=f"{len(listed)} writable")
+
+
+@task
+def port(c: Context, port: int, owner: str = "", host: str = "127.0.0.1") -> Outcome:
+    """See that a port is free, or held by our own server (guide 6.1, 6.3).
+
+    Args:
+        c: the task's Context or Connection.
+        port: its number.
+        owner: ``session-buddy`` or ``mahavishnu``: the server of this deployment may hold it.
+        host: the address that is to be listened on.
+
+    Raises:
+        StepFailed: another process holds it; names the process and what to do.
+    """
+    holder = listener(c, host, int(port))
+    if holder is None:
+        return Outcome(message="free")
+    if owner and holder.pid is not None and is_ours(c, holder.pid, owner):
+        return Outcome(message=f"held by this deployment's {owner} (pid {holder.pid})")
+    end = f"end it (kill {holder.pid})" if holder.pid else "end it"
+    setting = PORT_SETTINGS.get(owner)
+    other = f", or choose another port: {BY_NAME[setting].env}=..." if setting else ""
+    raise StepFailed(
+        f"port {port} is held by {holder}", where=scope(c).host.name, hint=f"{end}{other}"
+    )
+
+
+@task
+def secrets(c: Context) -> Outcome:
+    """See that signing keys are long, no placeholders, and closed to others (guide 1.3).
+
+    Raises:
+        InvalidInput: one is not; with what to do.
+    """
+    return Outcome(message=check_secrets(c))
+
+
+@task(iterable=["names"])
+def tools(c: Context, names: Sequence[str]) -> Outcome:
+    """See that these programs are on the host.
+
+    Raises:
+        StepFailed: names those that are not.
+    """
+    listed = [names] if isinstance(names, str) else list(names)
+    script = 'for one; do command -v "$one" >/dev/null || echo "$one"; done'
+    missing = command.run(c, ["sh", "-c", script, "sh", *listed]).stdout.split()
+    if missing:
+        raise StepFailed(
+            f"{', '.join(missing)} not found",
+            where=scope(c).host.name,
+            hint="install what brings them, or put their folder on the PATH",
+        )
+    return Outcome(message=", ".join(listed))
