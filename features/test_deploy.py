@@ -8,10 +8,10 @@ import stat
 from pathlib import Path
 
 from pytest_bdd import given, scenarios, then
-from tracker.client.http import ServerClient
 
 from features.conftest import Scene
 from features.deployment import Deployment
+from tracker.client.http import ServerClient
 
 scenarios("deploy.feature")
 

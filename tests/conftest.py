@@ -15,6 +15,7 @@ PACKAGES = {
     "systemd-analyze": "systemd",
     "chromium": "chromium",
     "jq": "jq",
+    "logrotate": "logrotate",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
@@ -30,3 +31,13 @@ def pytest_runtest_setup(item):
         if os.environ.get("CI") == "true":
             pytest.fail(line)
         pytest.skip(line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_test_touches_the_users_own_deployment(tmp_path_factory):
+    """What a test does not direct elsewhere goes into a temporary folder, not into the home."""
+    folder = tmp_path_factory.mktemp("own")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAHAVISHNU_HOME", str(folder / "mahavishnu"))
+        patch.setenv("SESSION_BUDDY_HOME", str(folder / "session-buddy"))
+        yield
