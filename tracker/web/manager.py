@@ -57,6 +57,20 @@ def supervisorctl(
     ]
 
 
+def supervisor_shell(config: PurePath | str, *, folder: PurePath | str | None = None) -> list[str]:
+    """A supervisorctl that reads its commands from standard input."""
+    return [_in(folder, "supervisorctl"), "-c", str(config)]
+
+
+def start_script(program: str) -> str:
+    """What ``supervisor_shell`` is told to start a program anew, without waiting for it.
+
+    Its own ``start`` returns when the program has lived for ``startsecs``, long after it answers.
+    A program that is added is started by supervisord itself.
+    """
+    return f"stop {program}\nremove {program}\nadd {program}\n"
+
+
 def supervisord(config: PurePath | str, *, folder: PurePath | str | None = None) -> list[str]:
     """Start supervisord; it goes into the background by itself and answers when this returns."""
     return [_in(folder, "supervisord"), "-c", str(config)]

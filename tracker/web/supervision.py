@@ -15,6 +15,8 @@ from schemas.errors import StepFailed
 from tracker.web.manager import (
     SUPERVISOR_CONFIG,
     SYSTEMD_RUNS,
+    start_script,
+    supervisor_shell,
     supervisorctl,
     supervisord,
     systemctl,
@@ -100,7 +102,11 @@ class Supervisor:
         """Start supervisord, then the program."""
         if not self._runs():
             _run(supervisord(self._config, folder=self._folder))
-        _run(supervisorctl(self._config, "start", self._service, folder=self._folder))
+        shell = supervisor_shell(self._config, folder=self._folder)
+        said = _ended(shell, start_script(self._service)).stdout
+        if f"{self._service}: added process group" not in said:
+            faults = [line for line in said.splitlines() if "ERROR" in line]
+            raise StepFailed(f"supervisorctl failed: {faults[-1] if faults else said.strip()}")
 
     def stop(self) -> None:
         """Stop the program; supervisord stays."""
@@ -191,9 +197,11 @@ def _run(argv: list[str]) -> None:
         raise StepFailed(f"{Path(argv[0]).name} failed: {reason}", hint=" ".join(argv))
 
 
-def _ended(argv: list[str]) -> subprocess.CompletedProcess[str]:
+def _ended(argv: list[str], script: str = "") -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_PATIENCE)
+        return subprocess.run(
+            argv, input=script, capture_output=True, text=True, check=False, timeout=_PATIENCE
+        )
     except FileNotFoundError:
         raise StepFailed(f"there is no {argv[0]}", hint="invoke deploy installs it") from None
     except subprocess.TimeoutExpired:
