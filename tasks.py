@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -242,11 +243,27 @@ def log(_context: Context, run: str = "latest", diff: bool = False, json: bool =
         console.print_journal(record, entries, diffs=diff)
 
 
+def answering(each: Task[Any]) -> Task[Any]:
+    """A task of the catalogue as a command: it prints what it answers."""
+
+    @functools.wraps(each.body)
+    def body(*arguments: Any, **options: Any) -> None:
+        outcome = each.body(*arguments, **options)
+        print(outcome.message or ("changed" if outcome.changed else "unchanged"))
+
+    shown = copy.copy(each)
+    shown.body = told(body)
+    return shown
+
+
 def namespace() -> Collection:
     """Every task by its name: those above, and the catalogue that runbook steps name."""
     from orchestrator.tasks.catalogue import collection
 
     root = collection()
+    for below in root.collections.values():
+        for name, each in list(below.tasks.items()):
+            below.tasks[name] = answering(each)
     for each in (deploy, rollback, verify, backup, health_check):
         root.add_task(each)
     root.add_collection(Collection("runbook", list_runbooks, run, history, log))

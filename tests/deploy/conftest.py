@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from uv import find_uv_bin
 
 from features.deployment import take_down, temporary
 from tracker.client.http import ServerClient
@@ -97,11 +97,8 @@ def build_wheel(tmp_path_factory):
             shutil.copy(CHECKOUT / file, copy / file)
         change(copy)
         out = copy / "dist"
-        subprocess.run(
-            [find_uv_bin(), "build", "--quiet", "--wheel", "--out-dir", out, copy],
-            check=True,
-            timeout=120,
-        )
+        argv = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+        subprocess.run([*argv, "--wheel-dir", out, copy], check=True, timeout=120)
         return next(out.glob("*.whl"))
 
     return build
