@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import service_state
+from orchestrator.tasks.managed import SERVERS
 from orchestrator.tasks.outcome import Outcome
 from orchestrator.tasks.release_record import current_release
 from orchestrator.tasks.scope import scope
-from orchestrator.tasks.service_manager import SERVERS, manager_of
+from orchestrator.tasks.service_manager import manager_of
 from orchestrator.tasks.service_watch import (
     end_stray,
     end_strays,
@@ -28,7 +29,7 @@ from schemas.units import parse_duration
 if TYPE_CHECKING:
     from invoke.context import Context
 
-    from orchestrator.tasks.service_manager import ServiceManager
+    from orchestrator.tasks.managed import ServiceManager
     from orchestrator.tasks.service_state import Verdict
     from schemas.health import Health
 

@@ -14,7 +14,7 @@ from schemas.settings import base_url
 if TYPE_CHECKING:
     from invoke.context import Context
 
-    from orchestrator.tasks.service_manager import Managed
+    from orchestrator.tasks.managed import Managed
 
 Action = Literal["nothing", "start", "restart"]
 SETTINGS = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
-    from orchestrator.tasks.service_manager import Managed, ServiceManager
+    from orchestrator.tasks.managed import Managed, ServiceManager
     from orchestrator.tasks.service_state import Endpoint, Wanted
     from schemas.health import Health
 

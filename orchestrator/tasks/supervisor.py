@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from orchestrator.tasks import command, processes
 from orchestrator.tasks.config import rendered
 from orchestrator.tasks.listeners import arguments_of
+from orchestrator.tasks.managed import Managed
 from orchestrator.tasks.outcome import Inverse, Outcome
 from orchestrator.tasks.placing import look, place
 from orchestrator.tasks.scope import scope
-from orchestrator.tasks.service_manager import Managed
 from schemas.errors import InvalidInput, StepFailed
 from tracker.web.manager import SUPERVISOR_CONFIG, start_script, supervisor_shell, supervisord
 

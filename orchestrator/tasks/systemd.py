@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator.tasks import command
 from orchestrator.tasks.config import rendered
+from orchestrator.tasks.managed import SERVERS, Managed
 from orchestrator.tasks.outcome import Inverse, Outcome
 from orchestrator.tasks.placing import look, place
 from orchestrator.tasks.scope import scope
-from orchestrator.tasks.service_manager import SERVERS, Managed
 from tracker.web.manager import systemctl, unit_name
 
 if TYPE_CHECKING:

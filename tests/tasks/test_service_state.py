@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.tasks.service_manager import Managed
+from orchestrator.tasks.managed import Managed
 from orchestrator.tasks.service_state import Endpoint, Wanted, difference, verdict
 from orchestrator.tasks.service_watch import last_fault
 from orchestrator.tasks.supervisor import managed_in
