@@ -59,7 +59,7 @@ class Statement:
             self.error = error.code if isinstance(error.code, str) else ""
         else:
             self.exit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED)
-            self.error = f"{type(error).__name__}: {error}".strip().removesuffix(":")
+            self.error = f"{_public_name(error)}: {error}".strip().removesuffix(":")
         if isinstance(error, (KeyboardInterrupt, Terminated)):
             self.outcome = "interrupted"
             self.error = getattr(error, "reason", "SIGINT")
@@ -148,3 +148,9 @@ def exit_code_of(error: SystemExit) -> int:
     if error.code is None:
         return 0
     return error.code if isinstance(error.code, int) else FAILED
+
+
+def _public_name(error: BaseException) -> str:
+    """What an error is called; Python 3.13 has private subclasses of SyntaxError."""
+    names = [kind.__name__ for kind in type(error).__mro__]
+    return next((name for name in names if not name.startswith("_")), names[0])

@@ -109,7 +109,7 @@ class TestMergeJson:
 
     def test_a_file_that_is_not_json_is_left_and_named(self, bench, tmp_path):
         path = tmp_path / ".mcp.json"
-        path.write_text('{"a": 1,\n}')
+        path.write_text('{"a": 1\n"b": 2}')
         with pytest.raises(InvalidInput, match=r"\.mcp\.json: this is not JSON.*line 2"):
             self.merge(bench, path)
-        assert path.read_text() == '{"a": 1,\n}'
+        assert path.read_text() == '{"a": 1\n"b": 2}'
