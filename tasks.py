@@ -5,26 +5,20 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import functools
 import inspect
-import os
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from invoke import Collection, Context, Exit, Task, task
 
-from schemas.errors import InvalidInput, SessionopsError
-from schemas.settings import TRUE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from orchestrator.door import answering, positive, run_state, say, told
+from schemas.errors import InvalidInput
 
 OPTIONS: dict[str, tuple[Any, str]] = {
     "param": (None, "a parameter of the runbook as name=value; may be given several times"),
     "plan": (False, "print what would be done, do nothing"),
     "check": (False, "ask every step what it would change, and change nothing"),
+    "exit_diff": (False, "with --check: exit code 7 when something would change"),
     "diff": (False, "show what each step changes, line by line"),
     "json": (False, "one JSON object a line instead of text"),
     "limit": ("", "only these hosts, by name, group or pattern"),
@@ -32,21 +26,8 @@ OPTIONS: dict[str, tuple[Any, str]] = {
 }
 """What every task that runs a runbook takes: default and help."""
 
-
-def told(body: Callable[..., None]) -> Callable[..., None]:
-    """Turn an error into its message and its exit code; a traceback is for ``MAHAVISHNU_DEBUG``."""
-
-    @functools.wraps(body)
-    def call(*arguments: Any, **options: Any) -> None:
-        try:
-            body(*arguments, **options)
-        except SessionopsError as error:
-            if os.environ.get("MAHAVISHNU_DEBUG", "").lower() in TRUE:
-                raise
-            print(f"error: {error}", file=sys.stderr)
-            raise Exit(code=error.exit_code) from None
-
-    return call
+DIFFERENCES = 7
+"""Exit code of ``--check --exit-diff`` when something would change."""
 
 
 def runbook_task(
@@ -108,6 +89,7 @@ def carry_out(
     *,
     plan: bool,
     check: bool,
+    exit_diff: bool,
     diff: bool,
     json: bool,
     limit: str,
@@ -117,6 +99,8 @@ def carry_out(
     """Plan, check or run a runbook, and end with its exit code."""
     from orchestrator import console, operations
 
+    if exit_diff and not check:
+        raise InvalidInput("--exit-diff goes with --check")
     target = {"inventory": inventory or None, "limit": limit or None}
     if plan:
         planned = operations.plan_runbook(name, params, **target)
@@ -126,8 +110,10 @@ def carry_out(
     listen = console.print_event_as_json if json else printer
     result = operations.run_runbook(name, params, check=check, listen=listen, **target)
     if result.exit_code:
-        print(f"error: {console.fault_of(result)}", file=sys.stderr)
+        say(f"error: {console.fault_of(result)}")
         raise Exit(code=result.exit_code)
+    if exit_diff and result.record.changed:
+        raise Exit(code=DIFFERENCES)
 
 
 deploy = runbook_task(
@@ -211,11 +197,11 @@ run = runbook_task(
     },
 )
 @told
-def history(_context: Context, limit: int = 20, state: str = "", json: bool = False) -> None:
+def history(_context: Context, limit: str = "20", state: str = "", json: bool = False) -> None:
     """List the runs, newest first."""
     from orchestrator import console, operations
 
-    records = operations.list_runs(limit=limit, state=state or None)
+    records = operations.list_runs(limit=positive(limit, "--limit"), state=run_state(state))
     if json:
         console.print_json([record.as_dict() for record in records])
     else:
@@ -241,19 +227,6 @@ def log(_context: Context, run: str = "latest", diff: bool = False, json: bool =
         console.print_json(record.as_dict() | {"entries": [entry.as_dict() for entry in entries]})
     else:
         console.print_journal(record, entries, diffs=diff)
-
-
-def answering(each: Task[Any]) -> Task[Any]:
-    """A task of the catalogue as a command: it prints what it answers."""
-
-    @functools.wraps(each.body)
-    def body(*arguments: Any, **options: Any) -> None:
-        outcome = each.body(*arguments, **options)
-        print(outcome.message or ("changed" if outcome.changed else "unchanged"))
-
-    shown = copy.copy(each)
-    shown.body = told(body)
-    return shown
 
 
 def namespace() -> Collection:

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from schemas.run import step_label
 from schemas.units import format_duration
 
 if TYPE_CHECKING:
@@ -138,11 +139,17 @@ class RunPrinter:
 
 def fault_of(result: RunResult) -> str:
     """Why a run did not end well, and what to do next."""
+    record = result.record
+    fallback = record.error or ENDINGS.get(record.state, record.state)
+    if record.state == "cancelled":
+        # The step that was stopped did not fail by itself.
+        return f"{fallback}\n  {result.hint}" if result.hint else fallback
     for entry in result.entries:
         if entry.state == "failed":
             hint = f"\n  {entry.hint}" if entry.hint else ""
-            return f"{entry.step} on {entry.host}: {entry.error}{hint}"
-    return result.record.error or ENDINGS.get(result.record.state, result.record.state)
+            label = step_label(entry.phase, entry.step, entry.title)
+            return f"{label} on {entry.host}: {entry.error}{hint}"
+    return fallback
 
 
 def indented(diff: str, painted: Callable[[str, str], str]) -> str:
@@ -223,4 +230,9 @@ def history_row(record: RunRecord) -> list[str]:
 
     took = format_duration(record.duration_seconds) if record.duration_seconds is not None else ""
     started = local_time(record.started_at)
-    return [record.run_id, record.state, took, str(record.changed), started]
+    return [record.run_id, state_of(record), took, str(record.changed), started]
+
+
+def state_of(record: RunRecord) -> str:
+    """A run's state; one that changed nothing because it only checked says so."""
+    return f"{record.state} (check)" if record.mode == "check" else record.state

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.units import format_duration
 from tracker.client.servers import session_buddy
-from tracker.client.table import clock, local_time, seconds_since, shortened, table
+from tracker.client.table import clock, seconds_since, short_time, shortened, table
 from tracker.client.tokens import login_name
 
 if TYPE_CHECKING:
@@ -89,15 +89,15 @@ def runs(limit: int = 20) -> Listing:
         {
             "Run": lambda run: run["run_id"],
             "Runbook": lambda run: run["runbook"],
-            "State": lambda run: run["state"],
-            "Started": lambda run: local_time(run["started_at"]),
+            "State": _state_of_run,
+            "Started": lambda run: short_time(run["started_at"]),
             "Took": lambda run: _duration(run["duration_seconds"]),
             "Changed": lambda run: str(run["changed"]),
             "Error": lambda run: shortened(first_line(run["error"]), _ERROR_WIDTH),
         },
         "no runs yet; start one with: invoke deploy",
         right={"Took", "Changed"},
-        optional=("Changed", "Took", "Error"),
+        optional=("Changed", "Took", "Error", "Started"),
     )
 
 
@@ -116,7 +116,7 @@ def active_runs() -> Listing:
         {
             "Run": lambda run: run["run_id"],
             "Runbook": lambda run: run["runbook"],
-            "State": lambda run: run["state"],
+            "State": _state_of_run,
             "Step": lambda run: _step(run["step"]),
             "For": lambda run: format_duration(seconds_since(run["started_at"])),
             "PID": lambda run: str(run["pid"]),
@@ -181,7 +181,7 @@ def sessions(settings: Settings, limit: int = 10) -> Listing:
             "Session ID": lambda session: session["session_id"],
             "Type": lambda session: session["session_type"],
             "Status": lambda session: session["status"],
-            "Started": lambda session: local_time(session["start_time"]),
+            "Started": lambda session: short_time(session["start_time"]),
             "Duration": lambda session: clock(session["duration_seconds"]),
             "Commands": lambda session: str(session["command_count"]),
             "Errors": lambda session: str(session["error_count"]),
@@ -195,6 +195,10 @@ def sessions(settings: Settings, limit: int = 10) -> Listing:
 def first_line(text: str | None) -> str:
     """The first line of a text, or nothing."""
     return (text or "").partition("\n")[0]
+
+
+def _state_of_run(run: Row) -> str:
+    return f"{run['state']} (check)" if run["mode"] == "check" else str(run["state"])
 
 
 def _state_of_repository(repo: Row) -> str:

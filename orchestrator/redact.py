@@ -54,6 +54,10 @@ class SecretRegistry:
         pattern = self._compiled()
         return pattern.sub(MASK, text) if pattern else text
 
+    def is_in(self, text: str) -> bool:
+        """Whether the text holds a known value, in any form that is masked."""
+        return self.mask(text) != text
+
     def mask_data(self, data: Any) -> Any:
         """JSON-like data without any known value, keys included."""
         if isinstance(data, str):

@@ -17,6 +17,7 @@ RunState = Literal[
     "rolled_back",
     "cancelled",
     "interrupted",
+    "unreadable",
 ]
 EXIT_CODES: dict[str, int] = {
     "succeeded": 0,
@@ -24,10 +25,17 @@ EXIT_CODES: dict[str, int] = {
     "rolled_back": 5,
     "cancelled": 130,
     "interrupted": 130,
+    "unreadable": 1,
 }
 
 Phase = Literal["precondition", "step", "verify", "undo", "on_failure", "on_success", "on_exit"]
 StepState = Literal["started", "ok", "changed", "skipped", "failed", "ignored", "retrying"]
+
+
+def step_label(phase: str, step: str, title: str) -> str:
+    """What a person calls a step: its id, or its title when the id is made up from its place."""
+    made_up = step.startswith(f"{phase}_") and step.removeprefix(f"{phase}_").isdigit()
+    return title if made_up and title else step
 
 
 @dataclass(slots=True)
@@ -35,7 +43,8 @@ class RunRecord:
     """``run.json``: who started what, when, and how it ended. Parameters are stored redacted.
 
     ``process_started`` is the start time of the process in seconds since the epoch; with the PID it
-    tells a live run from a dead one whose PID somebody else has now.
+    tells a live run from a dead one whose PID somebody else has now. ``unreadable`` is no state of
+    a run: its record is damaged.
     """
 
     run_id: str

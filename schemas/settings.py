@@ -9,6 +9,7 @@ Precedence: default < rendered ``etc/mahavishnu.yaml``, ``config.yaml`` and envi
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import os
@@ -96,6 +97,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("session_buddy.session_tracking.auto_cleanup", "SESSION_BUDDY_AUTO_CLEANUP", "flag", True, "2.3", "mark sessions that stopped sending checkpoints as abandoned"),
 )  # fmt: skip
 
+_ANEW = "remove the file: the next deploy makes a new one"
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
 BY_ENV: dict[str, Setting] = {setting.env: setting for setting in SETTINGS}
 _PREFIXES = ("MAHAVISHNU_", "SESSION_BUDDY_")
@@ -147,8 +149,11 @@ class Settings(Mapping[str, Any]):
             (places.mahavishnu_config, "mahavishnu"),
             (places.tracker_config, "session_buddy"),
         ):
-            values |= _from_yaml(path, prefix, warnings)
-        values |= _from_variables(read_env_file(places.env_file), str(places.env_file), warnings)
+            with _rendered():
+                values |= _from_yaml(path, prefix, warnings)
+        env_file = places.env_file
+        with _rendered():
+            values |= _from_variables(read_env_file(env_file), str(env_file), warnings)
         values |= _from_yaml(places.local_config, "", warnings)
         values |= _from_variables(environ, "", warnings)
         return cls(values, places, tuple(warnings))
@@ -240,12 +245,17 @@ def read_env_file(path: Path) -> dict[str, str]:
     """The ``KEY=value`` lines of an environment file, quoted as systemd and shells quote.
 
     Raises:
-        InvalidInput: a line that is neither empty, a comment nor an assignment.
+        InvalidInput: it is not text, or has a line that is neither empty, a comment nor an
+            assignment.
     """
     if not path.is_file():
         return {}
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"cannot be read: {error}", where=str(path)) from None
     variables: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(content.splitlines(), start=1):
         words = _shell_words(line, f"{path}:{number}")
         if not words:
             continue
@@ -254,6 +264,16 @@ def read_env_file(path: Path) -> dict[str, str]:
             raise InvalidInput(f"{line!r} is not KEY=value", where=f"{path}:{number}")
         variables[key] = value
     return variables
+
+
+@contextlib.contextmanager
+def _rendered() -> Iterator[None]:
+    """Tell of a file that a deploy has made that another one can make it anew."""
+    try:
+        yield
+    except InvalidInput as error:
+        hint = f"{error.hint}; or {_ANEW}" if error.hint else _ANEW
+        raise type(error)(error.message, where=error.where, hint=hint) from None
 
 
 def _shell_words(line: str, where: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 
 from schemas.errors import InvalidInput, NotFound
+from schemas.known_keys import known_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,9 @@ _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _SEXAGESIMAL = re.compile(r"[-+]?\d+(:[0-5]?\d)+(\.\d*)?")
 
 Keys = tuple[str | int, ...]
+
+_MOST_REPEATED = 10_000
+"""Values that the aliases of a file may stand for; a few lines of them can mean millions."""
 
 
 @dataclass
@@ -80,6 +84,8 @@ def parse_yaml(text: str, path: Path) -> Document:
             where=f"{path}:{min(mark.line + 1, last) if mark else 1}",
             hint="check the indentation; quote text with ': ' in it or one of {[*&!% in front",
         ) from None
+    except RecursionError:
+        raise InvalidInput("lists and mappings are nested too deeply", where=f"{path}:1") from None
     finally:
         loader.dispose()
     return document
@@ -89,16 +95,44 @@ class _Reader:
     def __init__(self, document: Document, loader: Any) -> None:
         self.document = document
         self.loader = loader
+        self._around: set[int] = set()
+        self._seen: set[int] = set()
+        self._repeated = 0
 
     def read(self, node: yaml.Node, path: Keys) -> Any:
         self.document.lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, (*path, number)) for number, item in enumerate(node.value)]
+        self._bound(node, path)
         if isinstance(node, yaml.ScalarNode):
-            self._refuse_traps(node, path)
-        return self.loader.construct_object(node, deep=True)
+            return self._scalar(node, path)
+        self._around.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path)
+            return [self.read(item, (*path, number)) for number, item in enumerate(node.value)]
+        finally:
+            self._around.discard(id(node))
+
+    def _bound(self, node: yaml.Node, path: Keys) -> None:
+        """An alias is the node itself once more: inside itself, it would never end."""
+        if id(node) in self._around:
+            raise InvalidInput(
+                "an alias (*) stands inside what it names", where=self.document.where(*path)
+            )
+        self._repeated += id(node) in self._seen
+        self._seen.add(id(node))
+        if self._repeated > _MOST_REPEATED:
+            raise InvalidInput(
+                f"the aliases (*) stand for more than {_MOST_REPEATED} values",
+                where=self.document.where(*path),
+            )
+
+    def _scalar(self, node: yaml.ScalarNode, path: Keys) -> Any:
+        self._refuse_traps(node, path)
+        try:
+            return self.loader.construct_object(node, deep=True)
+        except ValueError as error:
+            where = self.document.where(*path)
+            raise InvalidInput(f"{node.value} cannot be read: {error}", where=where) from None
 
     def _mapping(self, node: yaml.MappingNode, path: Keys) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -175,7 +209,7 @@ def _faults(
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             key = str(path[-1])
-            near = difflib.get_close_matches(key, _known_keys(model, path[:-1]), n=1)
+            near = difflib.get_close_matches(key, known_keys(model, path[:-1]), n=1)
             message = "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
         elif fault["type"] == "missing":
             message = "this key is required"
@@ -203,40 +237,3 @@ def _child(data: Any, part: str | int) -> Any:
     if isinstance(data, list) and isinstance(part, int) and part < len(data):
         return data[part]
     return None
-
-
-def _known_keys(model: type[BaseModel], path: Keys) -> list[str]:
-    """The keys that a model knows at a path, found in its JSON Schema."""
-    schema = model.model_json_schema(by_alias=True)
-    definitions = schema.get("$defs", {})
-    nodes = [schema]
-    for part in path:
-        nodes = [below for node in nodes for below in _below(_resolved(node, definitions), part)]
-    return sorted(
-        {
-            key
-            for node in nodes
-            for found in _resolved(node, definitions)
-            for key in found.get("properties", {})
-        }
-    )
-
-
-def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> list[dict[str, Any]]:
-    if "$ref" in node:
-        return _resolved(definitions[node["$ref"].rsplit("/", 1)[1]], definitions)
-    branches = [*node.get("anyOf", []), *node.get("oneOf", []), *node.get("allOf", [])]
-    return [node, *(found for branch in branches for found in _resolved(branch, definitions))]
-
-
-def _below(nodes: list[dict[str, Any]], part: str | int) -> list[dict[str, Any]]:
-    found = []
-    for node in nodes:
-        if isinstance(part, int):
-            found.append(node.get("items", {}))
-        else:
-            extra = node.get("additionalProperties")
-            found.append(
-                node.get("properties", {}).get(part) or (extra if isinstance(extra, dict) else {})
-            )
-    return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine.arguments import type_fault
 from orchestrator.engine.ask import Question
+from orchestrator.engine.references import secret_in_line
 from orchestrator.tasks.catalogue import parameters_of
 from orchestrator.tasks.command import CommandFailed, run_line
 from orchestrator.tasks.outcome import Outcome
@@ -100,6 +101,8 @@ class Caller:
         return Outcome(changed=True)
 
     def _line(self, call: Call) -> Outcome:
+        if self.scope.secrets.is_in(call.what):
+            raise secret_in_line(call.where)
         if self.scope.check:
             return Outcome(changed=True, message=f"would run: {call.summary()}")
         result = run_line(self.context, call.what)

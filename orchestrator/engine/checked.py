@@ -49,12 +49,13 @@ class Checker:
         place = self._place(path, model)
         known = _remembered(place, key) if place else None
         if known is not None:
-            return _thawed(known), document
+            return known, document
         valid = validate(document, _model(model))
         if place is not None and self.remember:
             # Without it the next run is slower, nothing else.
             with suppress(OSError):
-                _write(place, {"key": key, "model": _frozen(valid)})
+                frozen = _frozen(valid)
+                _write(place, {"key": key, "sum": _sum(frozen), "model": frozen})
         return valid, document
 
     def _place(self, path: Path, model: str) -> Path | None:
@@ -81,11 +82,19 @@ def _model(name: str) -> type[BaseModel]:
 
 
 def _remembered(place: Path, key: str) -> Any:
+    """What was found then; None when it was something else, or is not what was written."""
     try:
         stored = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        if stored["key"] != key or stored["sum"] != _sum(stored["model"]):
+            return None
+        return _thawed(stored["model"])
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        # Whatever was done to the file: reading the runbook itself is always possible.
         return None
-    return stored.get("model") if stored.get("key") == key else None
+
+
+def _sum(frozen: Any) -> str:
+    return hashlib.sha256(json.dumps(frozen, default=str).encode()).hexdigest()
 
 
 def _write(place: Path, content: dict[str, Any]) -> None:

@@ -5,19 +5,22 @@ Never writes: a run's folder belongs to the process that executes it.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import socket
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from orchestrator.engine.journal import JOURNAL, RECORD, run_order
+from orchestrator.engine.journal import JOURNAL, RECORD, run_order, timestamp
 from orchestrator.engine.liveness import is_alive
-from schemas.errors import NotFound
-from schemas.run import JournalEntry, RunRecord
+from orchestrator.engine.stored import read_entry, read_record
+from schemas.errors import InvalidInput, NotFound
+from schemas.run import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from schemas.run import JournalEntry
 
 _UNFINISHED = {"planned", "running", "waiting"}
 
@@ -48,6 +51,7 @@ def read_run(runs: Path, run_id: str) -> tuple[RunRecord, list[JournalEntry]]:
 
     Raises:
         NotFound: no run of that name, or several.
+        InvalidInput: its record is damaged.
     """
     names = [path.name for path in _folders(runs)]
     matching = [name for name in names if name == run_id or name.startswith(run_id)]
@@ -65,6 +69,12 @@ def read_run(runs: Path, run_id: str) -> tuple[RunRecord, list[JournalEntry]]:
     record = _record(runs / matching[0])
     if record is None:
         raise NotFound(f"the run {matching[0]!r} left no record", where=str(runs / matching[0]))
+    if record.state == "unreadable":
+        raise InvalidInput(
+            str(record.error),
+            where=str(runs / matching[0]),
+            hint=f"what it did is in its {JOURNAL}, a JSON object a line",
+        )
     return record, list(_entries(runs / matching[0] / JOURNAL))
 
 
@@ -85,15 +95,28 @@ def _folders(runs: Path) -> list[Path]:
 
 def _record(folder: Path) -> RunRecord | None:
     """The record as it is now: a run whose process died is interrupted. None when it has none."""
-    data = _json(folder / RECORD)
-    if data is None:
+    try:
+        record = read_record((folder / RECORD).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    known = {one.name for one in dataclasses.fields(RunRecord)}
-    record = RunRecord(**{key: value for key, value in data.items() if key in known})
-    if record.state in _UNFINISHED and _is_dead(record):
-        record.state = "interrupted"
-        record.error = record.error or f"its process {record.pid} died"
+    except (OSError, ValueError) as error:
+        return _unreadable(folder, error)
+    if record.state in _UNFINISHED:
+        _count(record, list(_entries(folder / JOURNAL)))
     return record
+
+
+def _count(record: RunRecord, entries: list[JournalEntry]) -> None:
+    """What a run wrote down at its end, from its journal, for one that has not come there."""
+    record.changed = sum(one.state == "changed" and one.phase == "step" for one in entries)
+    if not _is_dead(record):
+        return
+    record.state = "interrupted"
+    record.error = record.error or f"its process {record.pid} died"
+    if entries:
+        began = datetime.fromisoformat(record.started_at)
+        seconds = (datetime.fromisoformat(entries[-1].at) - began).total_seconds()
+        record.duration_seconds = round(max(0.0, seconds), 3)
 
 
 def _is_dead(record: RunRecord) -> bool:
@@ -102,20 +125,27 @@ def _is_dead(record: RunRecord) -> bool:
     return here and not is_alive(record.pid, record.process_started)
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return None
-    return data if isinstance(data, dict) else None
+def _unreadable(folder: Path, error: Exception) -> RunRecord:
+    """A line of the list for a run whose record is damaged; its name says when it was."""
+    return RunRecord(
+        run_id=folder.name,
+        runbook=folder.name[16:-5],
+        title=folder.name[16:-5],
+        state="unreadable",
+        mode="run",
+        started_at=timestamp(datetime.fromtimestamp(folder.stat().st_mtime, UTC)),
+        pid=0,
+        process_started=0.0,
+        host="",
+        user="",
+        plan_hash="",
+        hosts=[],
+        error=f"its {RECORD} cannot be read: {error}",
+    )
 
 
 def _entries(path: Path) -> Iterator[JournalEntry]:
-    known = {one.name for one in dataclasses.fields(JournalEntry)}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            data = json.loads(line)
-        except json.JSONDecodeError:
-            # The last line of a run that died while it wrote it.
-            continue
-        yield JournalEntry(**{key: value for key, value in data.items() if key in known})
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        # A run that died while it wrote leaves half a line; a damaged one tells nothing either.
+        with suppress(ValueError):
+            yield read_entry(line)

@@ -94,7 +94,7 @@ class _Planner:
         self.variables = base_variables(target.facts, target.settings, params, loaded.ops)
         registered = {step.register_as for step in self.runbook.steps if step.register_as}
         self.view = View(self.variables, RUNTIME | registered)
-        self.rendering = Rendering(loaded, self._below)
+        self.rendering = Rendering(loaded, self._below, secrets)
 
     def host_plan(self) -> HostPlan:
         return HostPlan(

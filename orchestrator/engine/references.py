@@ -6,6 +6,7 @@ A misspelt step or parameter is found even in a step that this run would skip.
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine.expressions import RUNTIME, references
@@ -44,6 +45,15 @@ def reference_faults(runbook: Runbook, document: Document) -> Iterator[InvalidIn
             yield from check.action((name, number), action, known=done)
 
 
+def secret_in_line(where: str) -> InvalidInput:
+    """A line of sh is an argument of a process, which every user of the host can read."""
+    return InvalidInput(
+        "a secret stands in this line of sh, where every user of the host can see it",
+        where=where,
+        hint='pass it with env: {NAME: "{{ params.x }}"} and write "$NAME"',
+    )
+
+
 class _Checker:
     def __init__(self, runbook: Runbook, document: Document) -> None:
         self.runbook = runbook
@@ -63,6 +73,7 @@ class _Checker:
         raw = self._raw(keys)
         for name in _RENDERED:
             yield from self._value((*keys, name), raw.get(name), list(known))
+        yield from self._secrets((*keys, "run"), raw.get("run"))
         loop = getattr(action, "loop", None)
         yield from self._value((*keys, "loop"), loop, list(known))
         approval = getattr(action, "approval", None)
@@ -71,6 +82,14 @@ class _Checker:
         when = getattr(action, "when", None)
         if when is not None:
             yield from self._text((*keys, "when"), when, list(known), expression=True)
+
+    def _secrets(self, keys: Keys, line: Any) -> Iterator[InvalidInput]:
+        secret = {name for name, one in self.runbook.params.items() if one.secret}
+        where = self.document.where(*keys)
+        # What cannot be parsed is told of as that, not here.
+        with suppress(InvalidInput):
+            if isinstance(line, str) and references(line, where).params & secret:
+                yield secret_in_line(where)
 
     def _raw(self, keys: Keys) -> dict[str, Any]:
         data = self.document.data

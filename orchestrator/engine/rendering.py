@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from orchestrator.engine.arguments import type_fault
 from orchestrator.engine.expressions import Later, condition, is_settled, resolve
 from orchestrator.engine.planned import Call, Item
+from orchestrator.engine.references import secret_in_line
 from orchestrator.tasks.catalogue import parameters_of
 from schemas.errors import InvalidInput
 from schemas.units import parse_duration
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from orchestrator.engine.load import Loaded
     from orchestrator.engine.planned import PlannedStep
+    from orchestrator.redact import SecretRegistry
     from schemas.runbook import Action, Check, Step
     from schemas.source import Keys
 
@@ -54,11 +56,13 @@ class Rendering:
     Args:
         loaded: the runbook.
         nested: plans the steps of a runbook inside it.
+        secrets: what no line of sh may hold.
     """
 
-    def __init__(self, loaded: Loaded, nested: Nested) -> None:
+    def __init__(self, loaded: Loaded, nested: Nested, secrets: SecretRegistry) -> None:
         self._loaded = loaded
         self._nested = nested
+        self._secrets = secrets
 
     def where(self, *keys: str | int) -> str:
         """``file:line`` of a place in the runbook."""
@@ -112,6 +116,8 @@ class Rendering:
         what = getattr(action, kind)
         if kind in {"run", "manual"}:
             what = self.resolved(what, view, *keys, kind)
+        if kind == "run" and self._secrets.is_in(str(what)):
+            raise secret_in_line(self.where(*keys, kind))
         arguments = self.resolved(action.arguments, view, *keys, "with")
         env = self.resolved(action.env, view, *keys, "env")
         call = Call(

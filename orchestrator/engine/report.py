@@ -46,7 +46,9 @@ class Reporter:
         folder: its folder.
         record: its record, kept up to date here.
         recorder: its tracked session.
-        listen: the face that started it.
+        listen: the face that started it. One that raises is not told anything more.
+
+    ``unheard`` is what the face raised.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Reporter:
         self.entries: list[JournalEntry] = []
         self._recorder = recorder
         self._listen = listen
+        self.unheard: Exception | None = None
 
     def entry(self, entry: JournalEntry) -> None:
         """Write a journal entry, before anything else happens."""
@@ -108,8 +111,13 @@ class Reporter:
         return shown
 
     def _tell(self, event: RunEvent) -> None:
-        if self._listen is not None:
+        if self._listen is None:
+            return
+        try:
             self._listen(event)
+        except Exception as error:  # noqa: BLE001 -- a closed pipe must not end a run half-way
+            self._listen = None
+            self.unheard = error
 
 
 _TEXTS = {"title", "item", "message", "diff", "error", "hint", "undo"}

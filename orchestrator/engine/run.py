@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.engine.calls import Caller, scope_of
 from orchestrator.engine.step import Cancelled, HostRun
 from orchestrator.engine.stop import StoppedNow
 from orchestrator.engine.undo import Undone, replay
-from schemas.run import EXIT_CODES
+from schemas.run import EXIT_CODES, step_label
 from schemas.units import parse_duration
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.undo import Reversal
     from schemas.run import JournalEntry, RunRecord, RunState
 
+_HALF_WAY = "what it changes is half done: run it again to heal it"
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -39,15 +41,17 @@ class Failure:
         host: where.
         error: in one line.
         hint: what to do next.
+        label: what a person calls the step.
     """
 
     step: str
     host: str
     error: str
     hint: str = ""
+    label: str = ""
 
     def __str__(self) -> str:
-        at = f"{self.step} on {self.host}: " if self.step else ""
+        at = f"{self.label or self.step} on {self.host}: " if self.step else ""
         return at + self.error
 
 
@@ -114,7 +118,8 @@ class Execution:
             self._shared.facts["state"] = state
             return self._handlers("on_exit", state)
         except StoppedNow as stopped:
-            self._fail(Failure("", "", f"stopped at once by a second {stopped}{self._left()}"))
+            error = f"stopped at once by a second {stopped}{self._left()}"
+            self._fail(Failure("", "", error, _HALF_WAY if self._left() else ""))
             return "cancelled"
 
     def _body(self) -> RunState:
@@ -125,7 +130,9 @@ class Execution:
                 changing = True
                 self._batches()
         except Cancelled:
-            self._fail(Failure("", "", f"asked to stop by {self._shared.stop.by}"))
+            kept = self.plan.loaded.runbook.on_failure.rollback == "never"
+            hint = _HALF_WAY if kept and self._left() else ""
+            self._fail(Failure("", "", f"asked to stop by {self._shared.stop.by}", hint))
         if self.failure is None:
             return self._handlers("on_success", "succeeded")
         ending: RunState = "cancelled" if self._shared.stop.asked else "failed"
@@ -157,7 +164,7 @@ class Execution:
         for step in steps:
             result = self._host(host).perform(step)
             if result.failed and not step.ignore_errors:
-                self._blame(step.id, host.facts.name, result)
+                self._blame(step, host.facts.name, result)
                 return
 
     def _after_failure(self, ending: RunState) -> RunState:
@@ -200,9 +207,10 @@ class Execution:
                 result = self._host(host).perform(step)
                 if result.failed and not step.ignore_errors:
                     if self.failure is None:
-                        self._blame(step.id, host.facts.name, result)
+                        self._blame(step, host.facts.name, result)
                     else:
-                        self._add(f"{phase} failed too: {step.id}: {result.error}")
+                        label = step_label(step.phase, step.id, step.title)
+                        self._add(f"{phase} failed too: {label}: {result.error}")
                     state = "failed" if state != "cancelled" else state
         return state
 
@@ -218,17 +226,20 @@ class Execution:
             self._hosts[name] = HostRun(host, self.plan.loaded, caller, self._shared)
         return self._hosts[name]
 
-    def _blame(self, step: str, host: str, result: StepResult) -> None:
-        self._fail(Failure(step, host, result.error, result.hint))
+    def _blame(self, step: PlannedStep, host: str, result: StepResult) -> None:
+        label = step_label(step.phase, step.id, step.title)
+        self._fail(Failure(step.id, host, result.error, result.hint, label))
 
     def _fail(self, failure: Failure) -> None:
         self.failure = failure
-        self._shared.facts |= {"failed_step": failure.step, "error": failure.error}
+        # A handler may put the error into a line of sh, which everybody can see in ps.
+        error = self._shared.report.folder.registry.mask(failure.error)
+        self._shared.facts |= {"failed_step": failure.step, "error": error}
 
     def _add(self, text: str) -> None:
         first = self.failure or Failure("", "", "")
         error = f"{first.error}; {text}" if first.error else text
-        self._fail(Failure(first.step, first.host, error, first.hint))
+        self._fail(replace(first, error=error))
 
     def _left(self) -> str:
         count = self._shared.report.record.changed

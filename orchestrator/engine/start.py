@@ -9,7 +9,7 @@ import getpass
 import os
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -78,6 +78,8 @@ def carry_out(plan: Plan, connections: Connections, options: Options) -> RunResu
         state = execution.execute()
         _conclude(record, state, execution.failure, time.monotonic() - began)
         report.finished()
+    if report.unheard is not None:
+        notes.append(f"not all of this was shown: {type(report.unheard).__name__}")
     hint = execution.failure.hint if execution.failure else ""
     return RunResult(record, report.entries, plan.secrets.mask(hint), notes)
 
@@ -164,4 +166,6 @@ def _owner(record: RunRecord) -> Owner:
 
 def _say_stopping(by: str) -> None:
     # Called inside a signal handler, where a stream may be in the middle of a write.
-    os.write(2, f"\n{by}: stopping after this step, then undoing; once more stops now\n".encode())
+    text = f"\n{by}: stopping after this step, then undoing; once more stops now\n"
+    with suppress(OSError):  # nobody reads it; the run stops all the same
+        os.write(2, text.encode())

@@ -95,17 +95,19 @@ def _run_code(settings: Settings, recorder: Recorder, terminations: Terminations
 def _ask(settings: Settings, recorder: Recorder, terminations: Terminations) -> int:
     from orchestrator.shell.banner import banner
     from orchestrator.shell.commands import install
+    from orchestrator.shell.history import history_file
     from orchestrator.shell.ipython import make
-    from orchestrator.shell.prompt import PromptShell
+    from orchestrator.shell.prompt import PromptShell, terminal_mode_kept
 
     folder = settings.places.state / "shell"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     shell = make(
         PromptShell,
         folder,
         recorder,
         terminations,
         {
-            "HistoryManager": {"hist_file": str(folder / "history.sqlite")},
+            "HistoryManager": {"hist_file": str(history_file(folder))},
             "InteractiveShell": {"colors": _colours()},
             "TerminalInteractiveShell": {"confirm_exit": False, "term_title": False},
             "IPCompleter": {"use_jedi": False},
@@ -113,7 +115,8 @@ def _ask(settings: Settings, recorder: Recorder, terminations: Terminations) -> 
     )
     install(shell, settings)
     print(banner(settings, recorder.session_id))
-    shell.mainloop()
+    with terminal_mode_kept():
+        shell.mainloop()
     terminations.check()
     return shell.ending or 0
 

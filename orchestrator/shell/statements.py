@@ -6,12 +6,17 @@ Pure; knows the shapes that IPython rewrites ``%magic`` and ``!command`` into, a
 from __future__ import annotations
 
 import ast
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HELP = {"pinfo": "?", "pinfo2": "??", "psearch": "?"}
+
+# Where Python itself sees a line end; str.splitlines sees more of them, such as form feeds.
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def as_typed(node: ast.stmt, cell: str) -> str:
@@ -23,7 +28,7 @@ def as_typed(node: ast.stmt, cell: str) -> str:
     """
     text = _source(node, cell)
     for call, short in _rewritten(node):
-        long = ast.get_source_segment(cell, call)
+        long = _segment(call, cell)
         if long:
             text = text.replace(long, short, 1)
     return text.strip()
@@ -53,9 +58,28 @@ def calling_exit(node: ast.stmt) -> ast.stmt:
 def _source(node: ast.stmt, cell: str) -> str:
     decorators = getattr(node, "decorator_list", [])
     if not decorators:
-        return ast.get_source_segment(cell, node) or ast.unparse(node)
+        return _segment(node, cell) or ast.unparse(node)
     first = min(decorator.lineno for decorator in decorators)
-    return "".join(cell.splitlines(keepends=True)[first - 1 : node.end_lineno])
+    return b"".join(_lines(cell)[first - 1 : node.end_lineno]).decode()
+
+
+def _segment(node: ast.stmt | ast.expr, cell: str) -> str:
+    """As ``ast.get_source_segment``, which splits the whole cell anew for each node."""
+    if node.end_lineno is None or node.end_col_offset is None:
+        return ""
+    lines = _lines(cell)[node.lineno - 1 : node.end_lineno]
+    if not lines:
+        return ""
+    # The end first: a statement of one line begins and ends in the same one.
+    lines[-1] = lines[-1][: node.end_col_offset]
+    lines[0] = lines[0][node.col_offset :]
+    return b"".join(lines).decode()
+
+
+@lru_cache(maxsize=1)
+def _lines(cell: str) -> list[bytes]:
+    """The cell's lines in UTF-8, which the columns of nodes count in; split once for a cell."""
+    return [line.encode() for line in _LINE.findall(cell)]
 
 
 def _rewritten(node: ast.stmt) -> Iterator[tuple[ast.Call, str]]:

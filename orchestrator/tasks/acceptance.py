@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _FAILED, _NONE_CHOSEN = 1, 5
 """Exit codes of pytest."""
 _NANOSECONDS = 1e9
+_LONGEST = 200
+"""Characters of a fault that are shown; the whole of it is in the session."""
+_CLASS = re.compile(r"^(?:[a-z_]\w*\.)*[A-Z]\w*: ")
+"""The class of an exception before what it says, which means nothing to an operator."""
 _NO_OPTIONS = {"PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -149,15 +154,22 @@ def _why(error: str) -> str:
     """Of pytest's report of a failure, the first line of the error itself."""
     lines = [line for line in error.splitlines() if line.strip()]
     marked = [line[1:] for line in lines if line.startswith("E ")]
-    return f": {(marked or lines)[0].strip()}" if lines else ""
+    return f": {_CLASS.sub('', (marked or lines)[0].strip())}" if lines else ""
 
 
 def _told(scenarios: list[Scenario], failed: list[Scenario]) -> str:
     if not failed:
         count = len(scenarios)
         return f"{count} scenario{'' if count == 1 else 's'} passed"
-    names = "; ".join(f"{scenario.name} ({scenario.fault})" for scenario in failed)
-    return f"{len(failed)} of {len(scenarios)} scenarios failed: {names}"
+    lines = [f"{scenario.name}: {_bounded(scenario.fault)}" for scenario in failed]
+    return "\n  ".join([f"{len(failed)} of {len(scenarios)} scenarios failed", *lines])
+
+
+def _bounded(text: str) -> str:
+    """The first line of a text, cut where a terminal's reader stops reading."""
+    # An exception that is quoted in another one has its line ends written out.
+    line = text.replace("\\n", "\n").split("\n", 1)[0]
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
 def _last_line(result: command.Result) -> str:

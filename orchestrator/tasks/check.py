@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import command
+from orchestrator.tasks.endpoints import PORT_SETTINGS, check_endpoints
 from orchestrator.tasks.interpreter import find_interpreter
-from orchestrator.tasks.listeners import is_ours, listener
+from orchestrator.tasks.listeners import is_ours, listener, served_by
 from orchestrator.tasks.outcome import Outcome
 from orchestrator.tasks.scope import scope
 from orchestrator.tasks.secret import check_secrets
-from schemas.errors import StepFailed
+from schemas.errors import InvalidInput, StepFailed
 from schemas.settings import BY_NAME
-from schemas.units import format_size, parse_size
+from schemas.units import format_size, parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from invoke.context import Context
-
-PORT_SETTINGS = {"session-buddy": "session_buddy.port", "mahavishnu": "mahavishnu.port"}
 
 _NEAREST = 'p=$1; while ! test -e "$p"; do p=$(dirname -- "$p"); done; '
 _FREE = _NEAREST + 'df -Pk -- "$p"'
@@ -154,11 +153,51 @@ def port(c: Context, port: int, owner: str = "", host: str = "127.0.0.1") -> Out
     if owner and holder.pid is not None and is_ours(c, holder.pid, owner):
         return Outcome(message=f"held by this deployment's {owner} (pid {holder.pid})")
     end = f"end it (kill {holder.pid})" if holder.pid else "end it"
+    served = served_by(c, holder.pid) if holder.pid else None
+    if served:
+        end = f"stop it: {served.stop_command}"
     setting = PORT_SETTINGS.get(owner)
     other = f", or choose another port: {BY_NAME[setting].env}=..." if setting else ""
+    told = f", the {served.server} of the deployment in {served.home}" if served else ""
     raise StepFailed(
-        f"port {port} is held by {holder}", where=scope(c).host.name, hint=f"{end}{other}"
+        f"port {port} is held by {holder}{told}", where=scope(c).host.name, hint=f"{end}{other}"
     )
+
+
+@task
+def settings(c: Context) -> Outcome:
+    """See that the servers can listen as they are told to: on loopback, each on a port of its own.
+
+    Raises:
+        InvalidInput: they cannot; names the setting and where its value is from.
+    """
+    return Outcome(message=f"{check_endpoints(scope(c).settings)} ports on loopback")
+
+
+@task(iterable=["durations", "sizes"])
+def values(
+    c: Context, durations: Sequence[str] = (), sizes: Sequence[str] = (), keep: int = 1
+) -> Outcome:
+    """See that a run's own values can be read, before a later step stumbles over one.
+
+    Args:
+        c: the task's Context or Connection.
+        durations: such as ``30s``.
+        sizes: such as ``500MB``.
+        keep: how many of something are kept: one at the least.
+
+    Raises:
+        InvalidInput: names the first that cannot.
+    """
+    for text in durations:
+        parse_duration(text)
+    for text in sizes:
+        parse_size(text)
+    if int(keep) < 1:
+        raise InvalidInput(
+            f"{keep} cannot be kept", where=scope(c).host.name, hint="keep=1 or more"
+        )
+    return Outcome(message="they can be read")
 
 
 @task

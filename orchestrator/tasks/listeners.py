@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.tasks import command
+from orchestrator.tasks.managed import SERVERS
 from orchestrator.tasks.scope import scope
 from schemas.places import Places
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _LISTENING = "0A"
+_SHOWN = 60
 _SOCKETS = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null"
 _HOLDERS = (
     "ls -l /proc/[0-9]*/fd 2>/dev/null | "
@@ -111,7 +114,8 @@ def described(c: Context, pid: int) -> Listener:
     # No more than program and script: what follows may be somebody's secret.
     names = [word.rsplit("/", 1)[-1] for word in arguments_of(c, pid)[:2]]
     owner = command.run(c, ["stat", "-c", "%U", f"/proc/{pid}"], check=False).stdout.strip()
-    return Listener(pid, " ".join(name for name in names if not name.startswith("-")), owner)
+    shown = " ".join(name for name in names if not name.startswith("-"))
+    return Listener(pid, " ".join(shown.split())[:_SHOWN], owner)
 
 
 def arguments_of(c: Context, pid: int) -> list[str]:
@@ -127,11 +131,36 @@ def is_ours(c: Context, pid: int, name: str) -> bool:
     """
     if not serves(arguments_of(c, pid), name):
         return False
-    listed = command.run(c, ["cat", f"/proc/{pid}/environ"], check=False).stdout
-    environ = dict(line.partition("=")[::2] for line in listed.split("\0") if "=" in line)
+    environ = _environment(c, pid)
     if "HOME" not in environ and not {"MAHAVISHNU_HOME", "SESSION_BUDDY_HOME"} <= environ.keys():
         return False
     return Places.of_this_user(environ) == scope(c).places
+
+
+@dataclass(frozen=True)
+class Served:
+    """The server that a process is, and its deployment."""
+
+    server: str
+    home: str
+    stop_command: str
+
+
+def served_by(c: Context, pid: int) -> Served | None:
+    """Which server of which deployment a process is; None when it is none, or that is hidden."""
+    argv, environ = arguments_of(c, pid), _environment(c, pid)
+    server = next((name for name in SERVERS if serves(argv, name)), None)
+    if server is None or not environ.keys() & {"HOME", "MAHAVISHNU_HOME"}:
+        return None
+    homes = [name for name in ("MAHAVISHNU_HOME", "SESSION_BUDDY_HOME") if name in environ]
+    told = " ".join(f"{name}={shlex.quote(environ[name])}" for name in homes)
+    home = Places.of_this_user(environ).home
+    return Served(server, str(home), f"{told} {server} mcp stop".strip())
+
+
+def _environment(c: Context, pid: int) -> dict[str, str]:
+    listed = command.run(c, ["cat", f"/proc/{pid}/environ"], check=False).stdout
+    return dict(line.partition("=")[::2] for line in listed.split("\0") if "=" in line)
 
 
 def serves(argv: Sequence[str], name: str) -> bool:

@@ -62,8 +62,12 @@ class ServiceManager(Protocol):
     def stop(self, server: str) -> None:
         """Stop it; it may be stopped already."""
 
-    def shut_down(self) -> None:
-        """Stop every server of this deployment, and the manager where it is ours."""
+    def shut_down(self) -> bool:
+        """Stop every server of this deployment, and the manager where it is ours.
+
+        Returns:
+            Whether any of them ran.
+        """
 
     def log_tail(self, server: str) -> list[str]:
         """The last lines that the server said."""

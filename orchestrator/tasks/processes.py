@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # The folders come through standard input: as arguments they would be found in this very process.
 _SEARCH = "grep -saoF -f - /proc/[0-9]*/cmdline"
+# With -z a word is what stands between two NULs, and -x asks for the whole of it.
+_NAMING = "grep -slzxF -f - /proc/[0-9]*/cmdline"
+_PID = re.compile(r"/proc/(\d+)/cmdline")
 _FOUND = re.compile(r"/proc/(\d+)/cmdline:(.*)")
 _POLL = 0.05
 
@@ -32,6 +35,12 @@ def running_from(c: Context, folders: Iterable[PurePath]) -> dict[str, list[int]
         if match:
             found.setdefault(match[2].rstrip("/"), []).append(int(match[1]))
     return {folder: sorted(set(pids)) for folder, pids in found.items()}
+
+
+def naming(c: Context, path: PurePath) -> list[int]:
+    """The processes whose command line has this path as a whole word."""
+    answer = command.run(c, ["sh", "-c", _NAMING], input=f"{path}\n", check=False)
+    return sorted({int(pid) for pid in _PID.findall(answer.stdout)})
 
 
 def is_running(c: Context, pid: int) -> bool:

@@ -13,6 +13,7 @@ from orchestrator.tasks import command, processes
 from orchestrator.tasks.files import set_link
 from orchestrator.tasks.interpreter import find_interpreter
 from orchestrator.tasks.outcome import Inverse, Outcome
+from orchestrator.tasks.release_choice import choose, fault_of, mark_damaged, wheel_kept
 from orchestrator.tasks.release_history import (
     Entry,
     confirmed,
@@ -65,34 +66,33 @@ def create(c: Context, version: str = "") -> Outcome:
             where=here.host.name,
             hint="run invoke deploy on the host itself, from a clone there",
         )
-    found = whole_release(c, version)
-    if found:
-        return _outcome(c, found, f"{found.id} is there")
+    named = whole_release(c, version)
+    if named and not fault_of(c, named):
+        return _outcome(c, named, f"{named.id} is there")
+    if named and (wheel := wheel_kept(c, named)):
+        version = str(wheel)
     interpreter = find_interpreter(c)
     with tempfile.TemporaryDirectory(prefix="sessionops-") as scratch:
         source = find_source(c, version, Path(scratch))
-        name = source.release_id(interpreter.version)
-        found = release_named(c, name)
-        if found and found.state == "ready":
-            return _outcome(c, found, f"{name} is there, made from the same content")
-        failed = found and found.state == "failed"
-        again = f"; it failed at {found.failed_at}: {found.reason}" if found and failed else ""
+        choice = choose(c, source.release_id(interpreter.version))
+        if choice.ready:
+            return _outcome(c, choice.ready, f"{choice.name} is there, made from the same content")
+        would = Release(choice.name, source.version)
         if here.check:
-            return _outcome(c, Release(name, source.version), f"{name} would be made{again}", True)
-        if found and failed and (used := use_again(c, found)):
-            return _outcome(c, used, f"{name} is tried as it is, since it is in use{again}", True)
-        made = install(c, source, name, interpreter)
-    return _outcome(c, made, f"{name} made from {source.title}{again}", True)
+            return _outcome(c, would, f"{would.id} would be made{choice.note}", True)
+        if choice.failed and (used := use_again(c, choice.failed)):
+            told = f"{used.id} is tried as it is, since it is in use"
+            return _outcome(c, used, f"{told}{choice.note}", True)
+        made = install(c, source, choice.name, interpreter)
+    mark_damaged(c, choice)
+    return _outcome(c, made, f"{made.id} made from {source.title}{choice.note}", True)
 
 
 def _outcome(c: Context, release: Release, message: str, changed: bool = False) -> Outcome:
-    outputs = {
-        "release": release.id,
-        "path": str(folder_of(c, release.id)),
-        "version": release.version,
-        "active": current_release(c) == release.id,
-    }
-    diff = f"+ {folder_of(c, release.id)}/\n" if changed else ""
+    path, active = folder_of(c, release.id), current_release(c) == release.id
+    named = {"release": release.id, "path": str(path), "version": release.version}
+    outputs = {**named, "active": active}
+    diff = f"+ {path}/\n" if changed else ""
     return Outcome(changed=changed, message=message, diff=diff, outputs=outputs)
 
 

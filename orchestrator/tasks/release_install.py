@@ -51,6 +51,8 @@ def install(c: Context, source: Source, release: str, interpreter: Interpreter) 
     uv.run(c, lock_arguments(folder, lock), timeout=_INSTALL_TIMEOUT)
     uv.run(c, wheel_arguments(folder, kept), timeout=_INSTALL_TIMEOUT)
     _try_programs(c, folder)
+    # uv leaves a file that all may write to, and folders follow the umask of this shell.
+    command.run(c, ["chmod", "-R", "go-w", "--", folder])
     made = Release(
         release,
         version=source.version,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import service_state
+from orchestrator.tasks.check import disk
 from orchestrator.tasks.managed import SERVERS
 from orchestrator.tasks.outcome import Outcome
 from orchestrator.tasks.release_record import current_release
@@ -23,7 +24,7 @@ from orchestrator.tasks.service_watch import (
     own_listener,
     wait_until_right,
 )
-from schemas.errors import InvalidInput, NotFound
+from schemas.errors import InvalidInput, NotFound, StepFailed
 from schemas.units import parse_duration
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def uninstall(c: Context) -> Outcome:
 
 
 @task
-def ensure(c: Context, name: str, release: str = "", wait: str = "30s") -> Outcome:
+def ensure(
+    c: Context, name: str, release: str = "", wait: str = "30s", configured: bool = False
+) -> Outcome:
     """See that a server runs as it should, and restart it only when it does not.
 
     Compared are the release that ``current`` names, the fingerprint of the configuration files, and
@@ -58,6 +61,8 @@ def ensure(c: Context, name: str, release: str = "", wait: str = "30s") -> Outco
         name: ``session-buddy`` or ``mahavishnu``.
         release: what ``current`` is going to name; matters in check mode only.
         wait: how long the right release may take to answer healthy.
+        configured: whether this run changes its configuration; matters in check mode only, where
+            the files are still as they were.
 
     Outputs:
         release, pid.
@@ -76,6 +81,8 @@ def ensure(c: Context, name: str, release: str = "", wait: str = "30s") -> Outco
     managed, health = observe(c, manager, name, wanted)
     stray = "" if here.check else end_stray(c, name, wanted.endpoint, health, managed)
     verdict = service_state.verdict(wanted, health, managed)
+    if here.check and configured and verdict.action == "nothing":
+        verdict = service_state.Verdict("restart", "its configuration would change")
     if verdict.action == "nothing" and not managed.touched and not stray:
         return _outcome(health, False, f"unchanged: {current}, {health.status if health else ''}")
     if here.check:
@@ -174,11 +181,45 @@ def status(c: Context, name: str = "") -> Outcome:
 
 
 @task
+def check(c: Context, min_disk: str = "0B") -> Outcome:
+    """See that both servers are healthy and run what is in use, and that there is room for data.
+
+    Everything is looked at, whatever is ill.
+
+    Args:
+        c: the task's Context or Connection.
+        min_disk: room that there must be for the database, such as ``500MB``.
+
+    Raises:
+        StepFailed: names all that is ill.
+    """
+    here, current = scope(c), current_release(c)
+    faults = [service_state.fault_of(c, server, current) for server in SERVERS]
+    told = ""
+    try:
+        told = disk(c, str(here.places.tracker_home), min_disk).message
+    except StepFailed as error:
+        faults.append(error.message)
+    ill = [fault for fault in faults if fault]
+    if ill:
+        raise StepFailed(
+            "; ".join(ill), where=here.host.name, hint="invoke deploy puts the servers right"
+        )
+    return Outcome(message=f"{' and '.join(SERVERS)} are well, {told}")
+
+
+@task
 def shutdown(c: Context) -> Outcome:
-    """Stop both servers and what keeps them running, until the next deploy or boot."""
+    """Stop both servers and what keeps them running, until the next deploy or boot.
+
+    Raises:
+        StepFailed: a part of it goes on running.
+    """
     if scope(c).check:
         return Outcome(changed=True, message="would be shut down")
     manager = manager_of(c)
-    manager.shut_down()
-    end_strays(c, SERVERS)
+    ran = manager.shut_down()
+    strays = end_strays(c, SERVERS)
+    if not ran and not strays:
+        return Outcome(message="unchanged, nothing ran")
     return Outcome(changed=True, message=f"shut down ({manager.name})")

@@ -89,6 +89,25 @@ def ask(c: Context, server: str, endpoint: Endpoint) -> Health | None:
     return health if health and health.service == server else None
 
 
+def fault_of(c: Context, server: str, current: str | None) -> str:
+    """What is wrong with a server as it runs, for a person; empty when nothing is.
+
+    Args:
+        c: the task's Context or Connection.
+        server: its name.
+        current: the release in use; None: there is none, and any will do.
+    """
+    endpoint = endpoint_of(c, server)
+    health = ask(c, server, endpoint)
+    if health is None:
+        return f"{server} does not answer on {endpoint.url}"
+    if health.status == "unhealthy":
+        return f"{server}: {_illness(health)}"
+    if current and health.release != current:
+        return f"{server} runs release {health.release}, and {current} is in use"
+    return ""
+
+
 def difference(wanted: Wanted, health: Health | None) -> str:
     """How what runs differs from what should; empty when it does not."""
     if health is None:
@@ -98,11 +117,13 @@ def difference(wanted: Wanted, health: Health | None) -> str:
     if health.configuration != wanted.configuration:
         return "its configuration has changed"
     if health.status == "unhealthy":
-        ill = ", ".join(
-            f"{probe.name} {probe.value}" for probe in health.probes if probe.ok is False
-        )
-        return f"it is unhealthy: {ill or 'it does not say why'}"
+        return _illness(health)
     return ""
+
+
+def _illness(health: Health) -> str:
+    ill = ", ".join(f"{probe.name} {probe.value}" for probe in health.probes if probe.ok is False)
+    return f"it is unhealthy: {ill or 'it does not say why'}"
 
 
 def verdict(wanted: Wanted, health: Health | None, managed: Managed) -> Verdict:

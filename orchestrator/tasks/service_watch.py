@@ -111,7 +111,23 @@ def end_stray(
     return f"pid {pid} ran without its service manager, and was ended"
 
 
-def end_strays(c: Context, names: Sequence[str]) -> None:
-    """End these servers of this deployment, whoever started them."""
+def end_strays(c: Context, names: Sequence[str]) -> list[int]:
+    """End these servers of this deployment, whoever started them.
+
+    Returns:
+        The PIDs of those that ran.
+
+    Raises:
+        StepFailed: one goes on running.
+    """
     found = [own_listener(c, name, service_state.endpoint_of(c, name)) for name in names]
-    processes.end(c, [pid for pid in found if pid is not None], _GRACE)
+    pids = [pid for pid in found if pid is not None]
+    processes.end(c, pids, _GRACE)
+    for pid in pids:
+        if processes.is_running(c, pid):
+            raise StepFailed(
+                f"the server with pid {pid} could not be ended",
+                where=scope(c).host.name,
+                hint=f"as its owner: kill {pid}",
+            )
+    return pids

@@ -18,6 +18,7 @@ from schemas.errors import InvalidInput, StepFailed
 from tracker.web.manager import SUPERVISOR_CONFIG, start_script, supervisor_shell, supervisord
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from invoke.context import Context
@@ -96,7 +97,7 @@ class Supervisor:
     def uninstall(self) -> Outcome:
         """Stop supervisord with all that it runs, and remove its configuration."""
         path = config_of(self._places)
-        if look(self._c, path).kind == "nothing" and self._daemon() is None:
+        if look(self._c, path).kind == "nothing" and not self._daemons():
             return Outcome(message="unchanged")
         if not scope(self._c).check:
             self.shut_down()
@@ -133,17 +134,27 @@ class Supervisor:
 
     def stop(self, server: str) -> None:
         """Stop it; without a supervisord there is nothing to stop."""
-        if self._daemon() is not None:
+        if self._daemons():
             command.run(self._c, self._shell(), input=f"stop {server}\n", check=False)
 
-    def shut_down(self) -> None:
+    def shut_down(self) -> bool:
         """End supervisord, which stops its servers first.
 
         By signal, because the configuration and the release that it came from may be gone.
+
+        Raises:
+            StepFailed: it goes on running.
         """
-        daemon = self._daemon()
-        if daemon is not None:
-            processes.end(self._c, [daemon], _STOP_SECONDS)
+        daemons = self._daemons()
+        processes.end(self._c, daemons, _STOP_SECONDS)
+        left = self._daemons()
+        if left:
+            raise StepFailed(
+                f"supervisord (pid {left[0]}) could not be ended",
+                where=scope(self._c).host.name,
+                hint=f"as its owner: kill {left[0]}",
+            )
+        return bool(daemons)
 
     def log_tail(self, server: str) -> list[str]:
         """The last lines that the server wrote to its standard output and error."""
@@ -151,14 +162,17 @@ class Supervisor:
         answer = command.run(self._c, ["tail", "-n", str(_TAIL), "--", path], check=False)
         return answer.stdout.splitlines()
 
-    def _daemon(self) -> int | None:
-        """The PID of this deployment's supervisord, if it runs."""
-        content = command.read_file(self._c, self._places.state / "supervisord.pid") or b""
-        if not content.strip().isdigit():
-            return None
-        pid = int(content)
-        ours = str(config_of(self._places)) in arguments_of(self._c, pid)
-        return pid if ours and processes.is_running(self._c, pid) else None
+    def _daemons(self) -> list[int]:
+        """The PIDs of this deployment's supervisord: one if it runs, as a rule.
+
+        Known by its arguments. Its PID file may be gone or from another life, its socket as well.
+        """
+        found = processes.naming(self._c, config_of(self._places))
+        return [
+            pid
+            for pid in found
+            if runs_supervisord(arguments_of(self._c, pid)) and processes.is_running(self._c, pid)
+        ]
 
     def _ask(self, server: str, first: str = "") -> Managed | None:
         """What supervisorctl says of a server; None when no supervisord answers."""
@@ -173,6 +187,11 @@ class Supervisor:
 
     def _shell(self) -> list[str]:
         return supervisor_shell(config_of(self._places), folder=self._places.current / "bin")
+
+
+def runs_supervisord(argv: Sequence[str]) -> bool:
+    """Whether an argument list is supervisord's: the program itself, or Python with it."""
+    return any(word.rsplit("/", 1)[-1] == "supervisord" for word in argv[:2])
 
 
 def managed_in(output: str, server: str) -> Managed:

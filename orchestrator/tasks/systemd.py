@@ -90,7 +90,7 @@ class Systemd:
         if not paths:
             return Outcome(message="unchanged")
         if not scope(self._c).check:
-            self.shut_down()
+            self._stop_both()
             named = [path.name for path in paths]
             command.run(self._c, [*self._words("disable"), *named], check=False)
             command.run(self._c, ["rm", "-f", "--", *paths])
@@ -129,8 +129,13 @@ class Systemd:
         """Stop the unit."""
         self._call("stop", server)
 
-    def shut_down(self) -> None:
+    def shut_down(self) -> bool:
         """Stop both units; systemd itself is not ours."""
+        ran = [server for server in SERVERS if not self.look(server).idle]
+        self._stop_both()
+        return bool(ran)
+
+    def _stop_both(self) -> None:
         for server in reversed(SERVERS):
             self.stop(server)
 

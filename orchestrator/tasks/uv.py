@@ -45,6 +45,8 @@ _NO_PACKAGE = re.compile(
 )
 _FRAME = re.compile(r"[^\x20-\x7e]+")
 """The lines and arrows that uv draws around its messages."""
+# A release is code that runs: whatever the umask of this shell, only its owner may write to it.
+_OWNER_WRITES = ("sh", "-c", 'umask 022; exec "$@"', "sh")
 _QUIET = {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
 
 
@@ -74,7 +76,8 @@ def run(control: Context, arguments: Sequence[str], *, timeout: float) -> None:
         if "@" in value:
             scope(control).secrets.add(value)
     try:
-        command.run(control, [program, *arguments], env={**environ, **_QUIET}, timeout=timeout)
+        words = [*_OWNER_WRITES, str(program), *arguments]
+        command.run(control, words, env={**environ, **_QUIET}, timeout=timeout)
     except command.CommandFailed as error:
         told = error.result.stderr if error.result is not None else ""
         if not _NO_PACKAGE.search(told):

@@ -1,6 +1,7 @@
 """Releases: made once, switched to in one rename, gone back from, removed when they are many."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -229,7 +230,12 @@ def made(tmp_path_factory):
         patch.setattr(release_source, "ops_folder", lambda: checkout)
         would = bench.checked("release.create")
         nothing_yet = not bench.places.releases.exists()
-        yield bench, would, nothing_yet, bench("release.create")
+        before = os.umask(0)
+        try:
+            outcome = bench("release.create")
+        finally:
+            os.umask(before)
+        yield bench, would, nothing_yet, outcome
 
 
 class TestMake:
@@ -261,6 +267,12 @@ class TestMake:
             in subprocess.run(words, capture_output=True, text=True, check=True).stdout
         )
 
+    def test_only_its_owner_may_write_to_it_whatever_the_umask(self, made):
+        bench, _, _, outcome = made
+        words = ["find", bench.places.releases / outcome.outputs["release"], "-perm", "/022"]
+        shown = subprocess.run([*words, "!", "-type", "l"], capture_output=True, check=True)
+        assert shown.stdout == b""
+
     def test_its_record_says_what_it_is(self, made):
         bench, _, _, outcome = made
         record = state_of(bench, outcome.outputs["release"])
@@ -282,7 +294,7 @@ class TestMake:
         name = outcome.outputs["release"]
         bench("release.activate", release=name)
         bench("release.revert", to="", failed=name, reason="a test said so")
-        assert "it failed at" in bench.checked("release.create").message
+        assert "failed at" in bench.checked("release.create").message
         assert "a test said so" in bench.checked("release.create").message
 
     def test_one_that_failed_and_that_a_process_still_needs_is_tried_as_it_is(self, made):

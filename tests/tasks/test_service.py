@@ -170,6 +170,21 @@ def test_another_configuration_is_a_reason_to_restart(bench, running):
     assert health["configuration"] == configuration_fingerprint(bench.places)
 
 
+def test_a_configuration_that_this_run_would_change_is_told_by_check_mode(bench, running):
+    asked = {"name": "session-buddy"}
+    assert not bench.checked("service.ensure", **asked, configured=False).changed
+    assert "would restart" in bench.checked("service.ensure", **asked, configured=True).message
+    assert not bench("service.ensure", **asked, configured=True).changed
+
+
+def test_a_health_check_names_a_server_that_runs_another_release(bench, running):
+    link = bench.places.current
+    link.unlink()
+    link.symlink_to("releases/good-2")
+    with pytest.raises(StepFailed, match="runs release good-1, and good-2 is in use"):
+        bench("service.check")
+
+
 def test_the_configuration_of_the_manager_is_applied_by_the_next_ensure(bench, running):
     path = bench.places.etc / "supervisord.conf"
     path.write_text(path.read_text().replace("stopwaitsecs=15", "stopwaitsecs=14"))

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from deployments import wait_for
+from deployments import deployment, wait_for
 
 from schemas.errors import StepFailed
 from tracker.web import lifecycle
@@ -134,13 +134,13 @@ def test_a_port_that_somebody_else_has_is_named_with_its_holder(deployed):
         holder.wait(10)
 
 
-def test_the_server_of_another_deployment_on_the_port_is_not_taken_for_ours(running, tmp_path):
+def test_the_server_of_another_deployment_on_the_port_is_not_taken_for_ours(
+    running, tmp_path, monkeypatch
+):
     pid = running.process().pid
-    theirs = pid_file("session-buddy", running.places)
-    kept = theirs.rename(tmp_path / "kept")  # as it looks from a deployment with another home
+    ours = deployment(tmp_path / "ours", monkeypatch)
     with pytest.raises(StepFailed, match=rf"another deployment \(pid {pid}\)"):
-        started(running)
-    kept.rename(theirs)
+        lifecycle.start(running.spec(), ours.settings)
 
 
 def test_a_server_that_cannot_start_is_told_with_its_own_error(deployed):

@@ -12,7 +12,7 @@ import click
 from schemas.errors import Interrupted, SessionopsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from schemas.settings import Settings
 
@@ -123,6 +123,30 @@ def format_option(function: Function) -> Function:
     )(function)
 
 
+def rows_option(*formats: str) -> Callable[[Function], Function]:
+    """``--format`` for rows, such as ``table``, ``json``, ``csv``; the command gets ``form``.
+
+    Args:
+        formats: what may be chosen; the first one is taken when nobody chooses.
+    """
+
+    def decorate(function: Function) -> Function:
+        if "json" in formats:
+            function = click.option(
+                "--json", "form", flag_value="json", help="The same as --format json."
+            )(function)
+        return click.option(
+            "--format",
+            "form",
+            type=click.Choice(formats),
+            default=formats[0],
+            show_default=True,
+            help="How to print it.",
+        )(function)
+
+    return decorate
+
+
 def load_settings() -> Settings:
     """The settings in force; warnings about them are told on standard error.
 
@@ -140,6 +164,26 @@ def load_settings() -> Settings:
 def print_json(data: Any) -> None:
     """Print data for a program."""
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def print_csv(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows for a spreadsheet; what is no plain value is JSON.
+
+    On a terminal control characters are shown, not obeyed: recorded commands may hold them.
+    """
+    import csv
+
+    from tracker.client.table import printable
+
+    def cell(value: Any) -> Any:
+        if value is None:
+            return ""
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return printable(text) if sys.stdout.isatty() else text
+
+    lines = csv.writer(sys.stdout, lineterminator="\n")
+    lines.writerow(titles)
+    lines.writerows([cell(value) for value in row] for row in rows)
 
 
 def print_lines(lines: Iterable[str]) -> None:

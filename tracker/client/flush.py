@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tracker.client.delivery import deliver
-from tracker.client.spool import REJECTED, Spool, adopt_all, spool_files
+from tracker.client.spool import REJECTED, Spool, adopt_all, spool_files, strange_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +25,13 @@ class Flushed:
         sent: acknowledged by the tracker.
         left: still in the files of live processes, which deliver them by themselves.
         set_aside: what no tracker will take, moved to ``spool/rejected``.
+        skipped: names of what is no readable file, such as a folder or a link.
     """
 
     sent: int
     left: int
     set_aside: int
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,13 @@ class SpoolFile:
 
 @dataclass(frozen=True, slots=True)
 class SpoolStatus:
-    """What waits in the spool."""
+    """What waits in the spool; ``skipped`` as in ``Flushed``."""
 
     folder: str
     files: tuple[SpoolFile, ...]
     events: int
     rejected: int
+    skipped: tuple[str, ...] = ()
 
 
 def flush_spool(settings: Settings) -> Flushed:
@@ -77,15 +80,17 @@ def flush_spool(settings: Settings) -> Flushed:
             delivered = deliver(spool, client, most)
             sent += delivered.sent
             set_aside += delivered.set_aside
-    return Flushed(sent, sum(_lines(path) for path in spool_files(folder)), set_aside)
+    left = sum(_lines(path) for path in spool_files(folder))
+    return Flushed(sent, left, set_aside, tuple(strange_entries(folder)))
 
 
 def spool_status(settings: Settings) -> SpoolStatus:
     """What waits, file by file, oldest first; empty files of live processes are left out."""
     folder = settings.places.spool
     files = tuple(_waiting(folder))
-    rejected = sum(_lines(path) for path in (folder / REJECTED).glob("*.jsonl"))
-    return SpoolStatus(str(folder), files, sum(file.events for file in files), rejected)
+    rejected = sum(_lines(path) for path in spool_files(folder / REJECTED))
+    events = sum(file.events for file in files)
+    return SpoolStatus(str(folder), files, events, rejected, tuple(strange_entries(folder)))
 
 
 def _waiting(folder: Path) -> Iterator[SpoolFile]:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from schemas.errors import (
     Busy,
+    DiskFull,
     InvalidInput,
     NotAuthorised,
     NotFound,
@@ -22,7 +23,7 @@ from schemas.errors import (
 from schemas.health import Health
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Rejected(InvalidInput):
@@ -39,7 +40,9 @@ _ERRORS: dict[int, type[SessionopsError]] = {
     422: Rejected,
     423: Busy,
     429: Busy,
+    507: DiskFull,
 }
+_PIECE = 1 << 16
 _STALE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 """How a kept connection that the server has closed meanwhile shows itself."""
 
@@ -92,9 +95,7 @@ class ServerClient:
             Unreachable: no server, or no answer in time.
             NotAuthorised, NotFound, Busy, InvalidInput, SessionopsError: what the server said.
         """
-        given = {key: value for key, value in query.items() if value is not None}
-        target = f"{path}?{urlencode(given)}" if given else path
-        return self._checked("GET", target, None)
+        return self._checked("GET", _target(path, query), None)
 
     def post(self, path: str, body: Any = None) -> Any:
         """The answer to a POST of JSON; ``bytes`` are sent as they are.
@@ -104,6 +105,38 @@ class ServerClient:
         """
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._checked("POST", path, content)
+
+    def delete(self, path: str) -> Any:
+        """The answer to a DELETE as JSON.
+
+        Raises:
+            Unreachable, NotAuthorised, NotFound, Busy, InvalidInput, SessionopsError: as ``get``.
+        """
+        return self._checked("DELETE", path, None)
+
+    def stream(self, path: str, **query: Any) -> Iterator[bytes]:
+        """The answer to a GET in pieces, as they come.
+
+        Raises:
+            Unreachable, NotAuthorised, NotFound, Busy, InvalidInput, SessionopsError: as ``get``,
+                before the first piece; ``Unreachable`` also when the answer is cut off.
+        """
+        try:
+            self._connection.request("GET", _target(path, query), headers=self._headers())
+            response = self._connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise self._unreachable(error) from None
+        try:
+            if response.status >= 400:  # noqa: PLR2004 -- errors begin here, RFC 9110 section 15
+                raise self._error(response.status, response.read())
+            while piece := response.read(_PIECE):
+                yield piece
+        except (OSError, http.client.HTTPException):
+            message = f"the answer of {self._name} on {self.base_url} was cut off"
+            raise Unreachable(message, hint="its log says why; then ask again") from None
+        finally:
+            self.close()
 
     def health(self) -> Health:
         """What the server says of itself, also when it is not healthy.
@@ -124,9 +157,9 @@ class ServerClient:
         return health
 
     def _checked(self, method: str, target: str, content: bytes | None) -> Any:
-        headers = {"Content-Type": "application/json"} if content is not None else {}
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token()}"
+        headers = self._headers()
+        if content is not None:
+            headers["Content-Type"] = "application/json"
         status, answer = self._exchange(method, target, content, headers)
         if status >= 400:  # noqa: PLR2004 -- errors begin here, RFC 9110 section 15
             raise self._error(status, answer)
@@ -136,6 +169,9 @@ class ServerClient:
             message = f"the answer of {self._name} on {self.base_url}{target} is not JSON"
             raise SessionopsError(message) from None
 
+    def _headers(self) -> dict[str, str]:
+        return {} if self._token is None else {"Authorization": f"Bearer {self._token()}"}
+
     def _exchange(
         self, method: str, target: str, content: bytes | None, headers: dict[str, str]
     ) -> tuple[int, bytes]:
@@ -144,8 +180,9 @@ class ServerClient:
             return self._exchange_once(method, target, content, headers)
         except _STALE as error:
             self.close()
-            # Asking again is safe: a GET changes nothing, and the POSTs that travel over a kept
-            # connection are batches of events, which are stored once however often they arrive.
+            # Asking again is safe: a GET changes nothing, the POSTs that travel over a kept
+            # connection are batches of events, which are stored once however often they arrive,
+            # and what a DELETE has removed is not there to be removed twice.
             if not kept:
                 raise self._unreachable(error) from None
         except (OSError, http.client.HTTPException) as error:
@@ -186,3 +223,8 @@ class ServerClient:
             message = f"401 Unauthorized: {message}"
         kind = _ERRORS.get(status, SessionopsError)
         return kind(message, hint=hint)
+
+
+def _target(path: str, query: dict[str, Any]) -> str:
+    given = {key: value for key, value in query.items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
+SESSION_COLUMNS = (
+    *("session_id", "component", "session_type", "status", "start_time", "end_time"),
+    *("duration_seconds", "command_count", "error_count", "event_count", "exit_code"),
+    *("user", "host", "cwd", "pid", "version", "git_branch", "git_commit", "git_dirty"),
+    *("author_kind", "run_id", "last_seen", "metadata", "archived"),
+)
+EVENT_COLUMNS = (
+    *("event_id", "session_id", "event_type", "timestamp", "received_at", "sequence"),
+    *("duration_seconds", "exit_code", "data"),
+)
 _MARKS = {True: "✓", False: "✗", None: "-"}
 _WIDE = 110
 
@@ -48,7 +58,7 @@ def session_table(sessions: Sequence[Row], *, width: int | None = None) -> str:
             row["session_id"],
             row["component"],
             row["session_type"],
-            row["status"],
+            f"{row['status']} (archived)" if row.get("archived") else row["status"],
             local_time(row["start_time"]),
             clock(_duration(row)),
             str(row["event_count"]),
@@ -61,18 +71,24 @@ def session_table(sessions: Sequence[Row], *, width: int | None = None) -> str:
 
 def session_lines(session: Row) -> list[str]:
     """One session, a field a line, in the words of the API; empty fields are left out."""
-    shown = {key: _value(key, value) for key, value in session.items()}
+    shown = {_label(key): _value(key, value) for key, value in session.items()}
     present = {key: value for key, value in shown.items() if value}
     widest = max(len(key) for key in present)
     return [f"{key:<{widest}}  {value}" for key, value in present.items()]
 
 
-def event_table(events: Sequence[Row], *, width: int) -> str:
-    """Events in the order in which they happened."""
-    titles = ("#", "Time", "Type", "Text", "Outcome", "Duration")
+def event_table(events: Sequence[Row], *, width: int, sessions: bool = False) -> str:
+    """Events in the order in which they are given.
+
+    Args:
+        events: the events.
+        width: columns of the screen.
+        sessions: they are of several sessions; each is named.
+    """
+    titles = ("Session ID" if sessions else "#", "Time", "Type", "Text", "Outcome", "Duration")
     rows = [
         (
-            str(row["sequence"]),
+            str(row["session_id"] if sessions else row["sequence"]),
             _moment(row["timestamp"], width),
             row["event_type"],
             event_text(row),
@@ -115,8 +131,13 @@ def _moment(timestamp: str, width: int) -> str:
     return moment if width >= _WIDE else moment[11:19]
 
 
+def _label(key: str) -> str:
+    """A duration is shown with its own unit."""
+    return "duration" if key == "duration_seconds" else key
+
+
 def _value(key: str, value: Any) -> str:
-    if value is None or value in ("", {}, []):
+    if value is None or value in ("", {}, []) or (key == "archived" and not value):
         return ""
     if key.endswith("_time") or key == "last_seen":
         return local_time(value)

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,9 +82,11 @@ class Spool:
 
     @classmethod
     def adopt(cls, path: Path) -> Self | None:
-        """The file of a dead process, or None: its owner lives, or it is gone."""
+        """The file of a dead process, or None: its owner lives, it is gone, or no file of ours."""
+        if not _is_ours(path):
+            return None
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
         try:
@@ -176,8 +179,18 @@ class Spool:
 
 
 def spool_files(folder: Path) -> list[Path]:
-    """Every spool file, oldest first."""
-    return sorted(folder.glob("*.jsonl"))
+    """Every spool file that can be read, oldest first."""
+    return [path for path in sorted(folder.glob("*.jsonl")) if _is_ours(path)]
+
+
+def strange_entries(folder: Path) -> list[str]:
+    """Names of what looks like a spool file and is none, or cannot be read: it is left alone."""
+    # A name that is gone by now was delivered meanwhile.
+    return [
+        path.name
+        for path in sorted(folder.glob("*.jsonl"))
+        if not _is_ours(path) and os.path.lexists(path)
+    ]
 
 
 def adopt_all(folder: Path) -> Iterator[Spool]:
@@ -187,6 +200,15 @@ def adopt_all(folder: Path) -> Iterator[Spool]:
         if spool is not None:
             with contextlib.closing(spool):
                 yield spool
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether it is a regular file, no link to one elsewhere, that we may read and write."""
+    try:
+        regular = stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+    return regular and os.access(path, os.R_OK | os.W_OK)
 
 
 def _fault(line: bytes) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 _NARROWEST = 6
-"""Columns of the screen that a shortened column keeps."""
+"""Columns of the screen that a shortened column keeps, where the screen has them at all."""
 
 _ELLIPSIS = "…"
 
@@ -102,6 +102,15 @@ def local_time(moment: str | None) -> str:
     return datetime.fromisoformat(moment).astimezone().isoformat(timespec="seconds")
 
 
+def short_time(moment: str | None) -> str:
+    """The same for a narrow column: ``11-23 10:05:07``, or the date of another year."""
+    if not moment:
+        return ""
+    local = datetime.fromisoformat(moment).astimezone()
+    this_year = local.year == datetime.now(UTC).astimezone().year
+    return f"{local:%m-%d %H:%M:%S}" if this_year else f"{local:%Y-%m-%d}"
+
+
 def clock(seconds: float | None) -> str:
     """A duration as ``h:mm:ss``, as the guide prints it; empty for none."""
     if seconds is None:
@@ -120,12 +129,14 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _fitted(widths: list[int], room: int) -> list[int]:
+    """The widths, the widest taken from first; a box that is broken over lines cannot be read."""
     fitted = list(widths)
-    while _total(fitted) > room:
-        shrinkable = [column for column in range(1, len(fitted)) if fitted[column] > _NARROWEST]
-        if not shrinkable:
-            break
-        fitted[max(shrinkable, key=fitted.__getitem__)] -= 1
+    for narrowest in (_NARROWEST, 1):
+        while _total(fitted) > room:
+            shrinkable = [column for column in range(1, len(fitted)) if fitted[column] > narrowest]
+            if not shrinkable:
+                break
+            fitted[max(shrinkable, key=fitted.__getitem__)] -= 1
     return fitted
 
 

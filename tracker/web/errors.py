@@ -1,7 +1,7 @@
 """What becomes of an error in a server: a status and an ``ErrorBody``, never a traceback.
 
 Busy 423   InvalidInput 400   NotAuthorised 401   Forbidden 403   NotFound 404
-Unreachable 502   Refused: the status it carries   any other 500
+Unreachable 502   DiskFull 507   Refused: the status it carries   any other 500
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from schemas.errors import (
     Busy,
+    DiskFull,
     InvalidInput,
     NotAuthorised,
     NotFound,
@@ -34,6 +35,7 @@ _STATUS: dict[type[BaseException], int] = {
     NotFound: 404,
     Busy: 423,
     Unreachable: 502,
+    DiskFull: 507,
 }
 
 

@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from schemas.errors import StepFailed
 from schemas.health import Health
-from tracker.web.pidfile import pid_file, read_process
+from tracker.web.last_words import did_not_start
+from tracker.web.pidfile import pid_file, read_process, reclaimed
 from tracker.web.ports import port_taken
 from tracker.web.processes import is_alive, terminate
 from tracker.web.supervision import Supervision, supervision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import psutil
 
     from schemas.places import Places
     from schemas.settings import Settings
@@ -102,7 +105,7 @@ def start(
         StepFailed: somebody else has the port, it ended, or it did not become healthy in time.
     """
     keeper = _keeper(spec, settings)
-    running = read_process(pid_file(spec.name, settings.places))
+    running = _running(spec, settings)
     if running is not None:
         health = wait_healthy(
             spec, settings, lambda: "" if is_alive(running) else "it ended", seconds
@@ -130,7 +133,7 @@ def stop(
         StepFailed: it belongs to another user, or its manager failed.
     """
     path = pid_file(spec.name, settings.places)
-    running = read_process(path)
+    running = _running(spec, settings)
     _keeper(spec, settings).stop()
     if running is None:
         say(f"[INFO] {spec.title} is not running")
@@ -180,7 +183,7 @@ def wait_healthy(
         if health and process and health.pid == process.pid and health.status != "unhealthy":
             return health
         if reason := failure():
-            raise _did_not_start(spec, reason)
+            raise did_not_start(spec.title, reason, _log(spec))
         time.sleep(_POLL)
     raise StepFailed(_why_not(spec, health, seconds), hint=_log(spec))
 
@@ -204,6 +207,15 @@ def ready_lines(health: Health) -> list[str]:
     tracking = next((probe for probe in health.probes if probe.name == "Session tracking"), None)
     lines = [f"[INFO] Session tracking {tracking.value}"] if tracking else []
     return [*lines, "[INFO] Ready to accept connections"]
+
+
+def _running(spec: ServerSpec, settings: Settings) -> psutil.Process | None:
+    """The server of this deployment, also when its PID file is damaged but it answers."""
+    path = pid_file(spec.name, settings.places)
+    running = read_process(path)
+    if running is None and (health := ask(spec)) is not None:
+        return reclaimed(path, health.pid, settings.places)
+    return running
 
 
 def _keeper(spec: ServerSpec, settings: Settings) -> Supervision:
@@ -231,17 +243,6 @@ def _why_not(spec: ServerSpec, health: Health | None, seconds: float) -> str:
         return f"{spec.title} does not answer on {spec.address} after {seconds:g} s"
     failed = [f"{probe.name} {probe.value}" for probe in health.probes if probe.ok is False]
     return f"{spec.title} is {health.status}: {', '.join(failed) or 'it does not say why'}"
-
-
-def _did_not_start(spec: ServerSpec, said: str) -> StepFailed:
-    """The server's own error with its own hint, when that is how it ended; else its last words."""
-    lines = said.strip().splitlines()
-    errors = [number for number, line in enumerate(lines) if line.startswith("error: ")]
-    if not errors:
-        return StepFailed(f"{spec.title} did not start: {lines[-1].strip()}", hint=_log(spec))
-    reason = lines[errors[-1]].removeprefix("error: ")
-    hint = " ".join(line.strip() for line in lines[errors[-1] + 1 :])
-    return StepFailed(f"{spec.title} did not start: {reason}", hint=hint or _log(spec))
 
 
 def _log(spec: ServerSpec) -> str:

@@ -24,10 +24,35 @@ def pid_file(service: str, places: Places) -> Path:
 
 def write_pid(path: Path) -> None:
     """Record this process."""
+    _record(path, psutil.Process())
+
+
+def reclaimed(path: Path, pid: int, places: Places) -> psutil.Process | None:
+    """A process that says it is the server, if it is one of this deployment; then it is recorded.
+
+    For a PID file that is lost or damaged, without which nobody could stop its server any more.
+
+    Args:
+        path: the PID file.
+        pid: of the process, on this machine.
+        places: the deployment, which a server has in its environment or works in.
+    """
+    try:
+        process = psutil.Process(pid)
+        homes = {process.environ().get("MAHAVISHNU_HOME", ""), process.cwd()}
+        if not {str(places.home), str(places.home.resolve())} & homes:
+            return None
+        _record(path, process)
+    except (psutil.Error, ValueError):
+        return None
+    return process
+
+
+def _record(path: Path, process: psutil.Process) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")
-    started = psutil.Process().create_time()
-    draft.write_text(json.dumps({"pid": os.getpid(), "started": started}), encoding="utf-8")
+    content = {"pid": process.pid, "started": process.create_time()}
+    draft.write_text(json.dumps(content), encoding="utf-8")
     draft.replace(path)
 
 

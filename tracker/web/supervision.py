@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from schemas.errors import StepFailed
+from tracker.web.last_words import did_not_start, said_since, size
 from tracker.web.manager import (
     SUPERVISOR_CONFIG,
     SYSTEMD_RUNS,
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 _PATIENCE = 60
 """Seconds that a service manager may take."""
+
+_ASKED_EVERY = 1.0
+"""Seconds; each question to supervisor is a process, which the server would wait for."""
 
 
 class Supervision(Protocol):
@@ -62,7 +67,8 @@ def supervision(service: str, argv: Sequence[str], output: Path, places: Places)
                 return Systemd(service, user=user)
     config = places.etc / SUPERVISOR_CONFIG
     if config.is_file():
-        return Supervisor(service, config, _tool_folder(places))
+        console = places.log / f"{service}.console.log"
+        return Supervisor(service, config, _tool_folder(places), console)
     return Detached(argv, output, places)
 
 
@@ -93,20 +99,29 @@ class Supervisor:
 
     name = "supervisor"
 
-    def __init__(self, service: str, config: Path, folder: Path) -> None:
+    def __init__(self, service: str, config: Path, folder: Path, console: Path) -> None:
         self._service = service
         self._config = config
         self._folder = folder
+        self._console = console
+        self._heard = 0
+        self._ask_at = 0.0
 
     def start(self) -> None:
         """Start supervisord, then the program."""
+        self._heard = size(self._console)
+        self._ask_at = time.monotonic() + _ASKED_EVERY
         if not self._runs():
             _run(supervisord(self._config, folder=self._folder))
         shell = supervisor_shell(self._config, folder=self._folder)
         said = _ended(shell, start_script(self._service)).stdout
         if f"{self._service}: added process group" not in said:
             faults = [line for line in said.splitlines() if "ERROR" in line]
-            raise StepFailed(f"supervisorctl failed: {faults[-1] if faults else said.strip()}")
+            reason = f"supervisorctl failed: {faults[-1] if faults else said.strip()}"
+            output = f"its output: {self._console}"
+            if words := said_since(self._console, self._heard):
+                raise did_not_start(self._service, words, f"{output} ({reason})")
+            raise StepFailed(reason, hint=output)
 
     def stop(self) -> None:
         """Stop the program; supervisord stays."""
@@ -114,8 +129,15 @@ class Supervisor:
             _run(supervisorctl(self._config, "stop", self._service, folder=self._folder))
 
     def failure(self) -> str:
-        """Supervisor restarts what ends."""
-        return ""
+        """Say what the server said last, once supervisor does not try again to start it."""
+        if time.monotonic() < self._ask_at:
+            return ""
+        self._ask_at = time.monotonic() + _ASKED_EVERY
+        argv = supervisorctl(self._config, "status", self._service, folder=self._folder)
+        state = _ended(argv).stdout.strip()
+        if "FATAL" not in state.split():
+            return ""
+        return said_since(self._console, self._heard) or state
 
     def _runs(self) -> bool:
         asked = supervisorctl(self._config, "pid", folder=self._folder)
