@@ -104,6 +104,7 @@ class Session(Message):
     run_id: str | None = None
     last_seen: AwareDatetime | None = None
     metadata: dict[str, Any] = {}
+    archived: bool = False
 
 
 class StoredEvent(Message):

@@ -6,10 +6,9 @@ Every answer comes from ``tracker.sessions``; what is decided here is only what 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prometheus_client.exposition import choose_encoder
-from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,16 +18,19 @@ from schemas.health import Probe
 from schemas.session import IngestAnswer
 from tracker.batches import read_events
 from tracker.metrics import registry_for
-from tracker.search.probe import model_probe
+from tracker.session_parameters import (
+    EVENT_PARAMETERS,
+    SESSION_PARAMETERS,
+    event_filter,
+    session_filter,
+)
 from tracker.store.probes import DATABASE, TRACKING
-from tracker.store.queries import SessionFilter
 from tracker.web.app import from_loopback, require
 from tracker.web.errors import Refused, read_json
 from tracker.web.identity import Identity, health_answer
+from tracker.web.parameters import json_answer, read_number, read_query
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from starlette.requests import Request
 
     from tracker.sessions import SessionService
@@ -60,15 +62,17 @@ class Api:
             Route("/health", self.health),
             Route("/metrics", self.metrics),
             Route("/api/v1/events", self.ingest, methods=["POST"]),
+            Route("/api/v1/events", self.newest_events),
             Route("/api/v1/sessions", self.sessions),
             Route("/api/v1/sessions/{session_id}", self.session),
             Route("/api/v1/sessions/{session_id}/events", self.events),
+            Route("/api/v1/analytics/sessions", self.analytics),
             Route("/api/v1/backups", self.backup, methods=["POST"]),
         ]
 
     def health(self, _: Request) -> Response:
         """What this server finds when it looks at itself; needs no token."""
-        found = [*self._service.probes(), model_probe(self._service.settings)]
+        found = self._service.probes()
         works = all(probe.ok is not False for probe in found if probe.name in ESSENTIAL)
         server = Probe(NAME, ok=works, value="healthy" if works else "unhealthy")
         return health_answer(self._identity.health([server, *found], ESSENTIAL))
@@ -90,46 +94,61 @@ class Api:
             else:
                 events = await run_in_threadpool(read_events, body, content_type)
             if not events:
-                return _json(IngestAnswer(accepted=0, duplicates=0))
+                return json_answer(IngestAnswer(accepted=0, duplicates=0))
             stored = self._service.ingest(events)
         except InvalidInput as error:
             raise Refused(422, error.message, hint=error.hint) from None
         except Busy as error:
             again = {"Retry-After": "1"}
             raise Refused(429, error.message, hint=error.hint, headers=again) from None
-        return _json(await asyncio.wrap_future(stored))
+        return json_answer(await asyncio.wrap_future(stored))
 
     def sessions(self, request: Request) -> Response:
         """Sessions, newest first."""
         require(request, "read")
-        query = _query(request, {"type", "status", "component", "run_id", "limit", "offset"})
-        wanted = SessionFilter(
-            session_type=query.get("type", ""),
-            status=query.get("status", ""),
-            component=query.get("component", ""),
-            run_id=query.get("run_id", ""),
-        )
+        query = read_query(request, SESSION_PARAMETERS | {"limit", "offset", "cursor"})
         page = self._service.list_sessions(
-            wanted, limit=_number(query, "limit", 100), offset=_number(query, "offset", 0)
+            session_filter(query),
+            limit=read_number(query, "limit", 100),
+            offset=read_number(query, "offset", 0),
+            cursor=query.get("cursor", ""),
         )
-        return _json({"sessions": page.sessions, "total": page.total})
+        return json_answer({"sessions": page.sessions, "total": page.total, "next": page.next})
 
     def session(self, request: Request) -> Response:
         """One session."""
         require(request, "read")
-        _query(request, ())
-        return _json(self._service.get_session(request.path_params["session_id"]))
+        read_query(request, ())
+        return json_answer(self._service.get_session(request.path_params["session_id"]))
 
     def events(self, request: Request) -> Response:
         """The events of a session in the order of their times."""
         require(request, "read")
-        query = _query(request, {"limit", "after"})
+        query = read_query(request, {"limit", "after"})
         page = self._service.list_events(
             request.path_params["session_id"],
-            limit=_number(query, "limit", 100),
+            limit=read_number(query, "limit", 100),
             after=query.get("after", ""),
         )
-        return _json({"events": page.events, "next": page.next})
+        return json_answer({"events": page.events, "next": page.next})
+
+    def newest_events(self, request: Request) -> Response:
+        """Events of all sessions, newest first."""
+        require(request, "read")
+        query = read_query(request, EVENT_PARAMETERS | {"limit", "cursor"})
+        page = self._service.newest_events(
+            event_filter(query),
+            limit=read_number(query, "limit", 100),
+            cursor=query.get("cursor", ""),
+        )
+        return json_answer({"events": page.events, "next": page.next})
+
+    def analytics(self, request: Request) -> Response:
+        """Numbers over the sessions of a range that ends now."""
+        require(request, "read")
+        query = read_query(request, {"range", "zone"})
+        found = self._service.analytics(query.get("range", "7d"), zone=query.get("zone", "UTC"))
+        return json_answer(found)
 
     async def backup(self, request: Request) -> Response:
         """Make a backup; answered with its manifest when it is whole."""
@@ -145,25 +164,4 @@ class Api:
             wanted.get("directory") or None,
             reason=wanted.get("reason") or "requested",
         )
-        return _json(manifest.as_dict())
-
-
-def _json(content: Any) -> Response:
-    return Response(to_json(content) + b"\n", media_type="application/json")
-
-
-def _query(request: Request, known: Collection[str]) -> dict[str, str]:
-    """The query of a request; a misspelt filter must not quietly show everything."""
-    unknown = sorted(request.query_params.keys() - set(known))
-    if unknown:
-        raise InvalidInput(
-            f"unknown parameter {unknown[0]!r}", hint=f"known: {', '.join(sorted(known)) or 'none'}"
-        )
-    return dict(request.query_params)
-
-
-def _number(query: dict[str, str], name: str, default: int) -> int:
-    text = query.get(name, str(default))
-    if not (text.isascii() and text.isdecimal()):
-        raise InvalidInput(f"{name} is a whole number, not {text[:20]!r}")
-    return int(text[:12])
+        return json_answer(manifest.as_dict())

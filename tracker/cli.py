@@ -9,11 +9,18 @@ from __future__ import annotations
 import click
 
 from tracker.client.console import debug_option, run
+from tracker.commands.analytics import analytics
+from tracker.commands.archive import archive_sessions
 from tracker.commands.backup import backup
 from tracker.commands.configuration import config, env
+from tracker.commands.database import db
+from tracker.commands.events import list_events
+from tracker.commands.export import export
 from tracker.commands.models import models
+from tracker.commands.reindex import reindex
+from tracker.commands.search import search
 from tracker.commands.server import SERVICE, health, mcp
-from tracker.commands.sessions import get_session, list_events, list_sessions
+from tracker.commands.sessions import delete_session, get_session, list_sessions
 from tracker.commands.spool import spool
 
 
@@ -45,13 +52,20 @@ for _command in (
     list_sessions,
     get_session,
     list_events,
+    analytics,
+    archive_sessions,
+    delete_session,
+    export,
+    db,
     config,
     env,
     backup,
     spool,
     models,
+    search,
 ):
     session_buddy.add_command(_command)
+models.add_command(reindex)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from tracker.search_metrics import search_metrics
 from tracker.store.states import (
     ABANDONED,
     DURATION_BOUNDS,
@@ -57,6 +58,7 @@ class _TrackerCollector(Collector):
         totals = self._service.totals()
         yield from _session_metrics(totals)
         yield from _server_metrics(totals)
+        yield from search_metrics(self._service)
         yield _build_info(self._identity)
 
 

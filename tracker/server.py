@@ -14,6 +14,8 @@ from starlette.concurrency import run_in_threadpool
 
 from schemas.errors import SessionopsError
 from tracker.api import NAME, Api
+from tracker.maintenance_api import MaintenanceApi
+from tracker.search_api import SearchApi
 from tracker.sessions import SessionService
 from tracker.web.app import create_app
 from tracker.web.identity import Identity
@@ -53,7 +55,12 @@ def build(service: SessionService, identity: Identity) -> Starlette:
         finally:
             reaper.cancel()
 
-    return create_app(SERVICE, Api(service, identity).routes(), service.settings, lifespan=lifespan)
+    routes = [
+        *Api(service, identity).routes(),
+        *SearchApi(service).routes(),
+        *MaintenanceApi(service.maintenance).routes(),
+    ]
+    return create_app(SERVICE, routes, service.settings, lifespan=lifespan)
 
 
 def serve(settings: Settings) -> int:

@@ -15,16 +15,22 @@ from typing import TYPE_CHECKING
 import structlog
 
 from schemas.errors import InvalidInput
+from schemas.moments import parse_range
 from schemas.release import version
 from schemas.session import Session, StoredEvent
+from tracker.maintenance import Maintenance
+from tracker.search.finder import SearchRequest
+from tracker.search.search import Search
 from tracker.store import probes, queries
+from tracker.store.analytics import analyse
 from tracker.store.backup import back_up
 from tracker.store.database import OPEN_WAIT, Database
+from tracker.store.filters import EventFilter, SessionFilter
 from tracker.store.ingest import store_events, store_property
 from tracker.store.liveness import mark_abandoned
 from tracker.store.migrations import MIGRATIONS
-from tracker.store.queries import SessionFilter
 from tracker.store.rows import event_row
+from tracker.store.search_hits import SearchFilter
 from tracker.store.totals import LAST_BACKUP, read_totals
 from tracker.store.writer import Writer
 
@@ -35,11 +41,15 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from schemas.analytics import SessionAnalytics
     from schemas.backup import Manifest
     from schemas.health import Probe
+    from schemas.search import IndexProgress, SearchAnswer
     from schemas.session import Event, IngestAnswer
     from schemas.settings import Settings
+    from tracker.search.latency import Durations
     from tracker.store.migrations import Migration, StoredSchema
+    from tracker.store.rows import EventRow
     from tracker.store.totals import Totals
 
     Result = TypeVar("Result")
@@ -53,15 +63,16 @@ _log = structlog.get_logger("sessions")
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """Some sessions, and how many there are in all."""
+    """Some sessions, how many there are in all, and a cursor for what follows; None: nothing."""
 
     sessions: list[Session]
     total: int
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Some events of a session, and a cursor for what follows; None: nothing does."""
+    """Some events, and a cursor for what follows; None: nothing does."""
 
     events: list[StoredEvent]
     next: str | None
@@ -78,7 +89,11 @@ class SessionService:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.settings = settings
         self._database = database
-        self._writer = Writer(database.writing, store_events)
+        self._writer = Writer(database, self._store)
+        self._search = Search(database, self._writer, settings)
+        self.maintenance = Maintenance(
+            database, self._writer, self._paused, settings.places, self._search.disturbed
+        )
         self._one_backup = threading.Lock()
         self._copying = False
 
@@ -132,17 +147,28 @@ class SessionService:
         return self._writer.submit([event_row(event, now) for event in events])
 
     def list_sessions(
-        self, wanted: SessionFilter | None = None, *, limit: int = 100, offset: int = 0
+        self,
+        wanted: SessionFilter | None = None,
+        *,
+        limit: int = 100,
+        offset: int = 0,
+        cursor: str = "",
     ) -> SessionPage:
         """Sessions, newest first.
 
+        Args:
+            wanted: which ones; None: all that are not archived.
+            limit: sessions at the most.
+            offset: how many to skip, after the cursor if there is one.
+            cursor: the ``next`` of an earlier page.
+
         Raises:
-            InvalidInput: an unknown status, or a page out of bounds.
+            InvalidInput: an unknown status, a page out of bounds, or a made-up cursor.
         """
-        records, total = queries.list_sessions(
-            self._database, wanted or SessionFilter(), limit=limit, offset=offset
+        records, total, further = queries.list_sessions(
+            self._database, wanted or SessionFilter(), limit=limit, offset=offset, cursor=cursor
         )
-        return SessionPage([Session(**record) for record in records], total)
+        return SessionPage([Session(**record) for record in records], total, further)
 
     def get_session(self, session_id: str) -> Session:
         """One session.
@@ -162,6 +188,72 @@ class SessionService:
         records, further = queries.list_events(self._database, session_id, limit=limit, after=after)
         return EventPage([StoredEvent(**record) for record in records], further)
 
+    def newest_events(
+        self, wanted: EventFilter | None = None, *, limit: int = 100, cursor: str = ""
+    ) -> EventPage:
+        """Events of all sessions, newest first.
+
+        Raises:
+            InvalidInput: an unknown type, a page out of bounds, or a made-up cursor.
+        """
+        records, further = queries.newest_events(
+            self._database, wanted or EventFilter(), limit=limit, cursor=cursor
+        )
+        return EventPage([StoredEvent(**record) for record in records], further)
+
+    def search(
+        self,
+        query: str,
+        *,
+        search_type: str = "",
+        wanted: SearchFilter | None = None,
+        limit: int = 20,
+        context: int = 1,
+        repeats: bool = False,
+    ) -> SearchAnswer:
+        """What was done, said or failed in sessions, best first.
+
+        Args:
+            query: words, or a sentence.
+            search_type: ``semantic``, ``text`` or ``hybrid``; empty: hybrid if there is a model.
+            wanted: which events.
+            limit: hits at the most.
+            context: events before and after each hit that come with it.
+            repeats: every event with a text that was found is a hit, not only the newest.
+
+        Raises:
+            InvalidInput: an empty query, an unknown type, a number out of bounds.
+            SemanticUnavailable: meaning is asked for, and there is no model that works.
+        """
+        wanted = wanted or SearchFilter()
+        return self._search.find(SearchRequest(query, search_type, wanted, limit, context, repeats))
+
+    def reindex(self, *, from_scratch: bool = False) -> IndexProgress:
+        """Bring what is missing into the search index, or make it anew; goes on behind this."""
+        self._search.reindex(from_scratch=from_scratch)
+        return self.index_progress()
+
+    def index_progress(self) -> IndexProgress:
+        """How far the search index has come."""
+        return self._search.progress()
+
+    def search_times(self) -> dict[str, Durations]:
+        """How long searches took since the service was opened, by type."""
+        return self._search.times.by_type()
+
+    def analytics(self, span: str = "7d", *, zone: str = "UTC") -> SessionAnalytics:
+        """Numbers over the sessions that began in a range that ends now, archived ones too.
+
+        Args:
+            span: how long the range is, such as ``30d``.
+            zone: the time zone of days and hours, by its IANA name.
+
+        Raises:
+            InvalidInput: not a duration, a range that is empty or too long, or an unknown zone.
+        """
+        now = datetime.now(UTC)
+        return analyse(self._database, parse_range(span, now), now, zone)
+
     def totals(self) -> Totals:
         """What the metrics count, read now."""
         return read_totals(self._database, self._writer)
@@ -176,6 +268,7 @@ class SessionService:
                 copying=self._copying,
             ),
             probes.disk_probe(self._database.path.parent),
+            self._search.probe(),
         )
 
     @property
@@ -225,8 +318,14 @@ class SessionService:
 
     def close(self) -> None:
         """Store what is waiting and give the database back. Doing it twice is allowed."""
+        self._search.close()
         self._writer.close()
         self._database.close()
+
+    def _store(self, writing: DuckDBPyConnection, rows: Sequence[EventRow]) -> set[str]:
+        new = store_events(writing, rows)
+        self._search.offer(rows, new)
+        return new
 
     def _paused(self, work: Callable[[DuckDBPyConnection], Result]) -> Result:
         self._copying = True

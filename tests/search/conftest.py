@@ -8,15 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from search_sessions import settings_in
 
-from schemas.places import Places
 from schemas.settings import Settings
 from tracker.search.catalogue import MINILM
 from tracker.search.models import fetch
-
-
-def settings_in(folder: Path, **environ: str) -> Settings:
-    return Settings.load(Places(folder / "mahavishnu", folder / "session-buddy"), environ)
+from tracker.search.proof import prove
+from tracker.sessions import SessionService
 
 
 @pytest.fixture(scope="session")
@@ -117,3 +115,20 @@ def hub(model_folder, monkeypatch):
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def service(settings):
+    """The tracker's service in a deployment without a model."""
+    service = SessionService.open(settings, wait=0)
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def knowing(installed):
+    """The tracker's service in a deployment that has the model."""
+    prove(installed.places.models / MINILM.name, MINILM)
+    service = SessionService.open(installed, wait=0)
+    yield service
+    service.close()

@@ -121,7 +121,8 @@ def test_a_hub_out_of_reach_is_an_answer_and_no_password_is_in_it(settings, monk
     assert "hunter2" not in fetched.reason + "".join(told)
 
 
-def test_an_unknown_source_or_model_is_refused(settings, tmp_path):
+def test_an_unknown_source_or_model_is_refused(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("tracker.search.models.is_installed", lambda: False)
     with pytest.raises(InvalidInput, match="neither a folder nor one of auto, package, hub"):
         fetch(settings, str(tmp_path / "nowhere"))
     other = Settings.load(settings.places, {"SESSION_BUDDY_EMBEDDING_MODEL": "all-MiniLM-L99"})

@@ -34,7 +34,8 @@ def test_without_a_model_it_says_how_to_get_one(settings):
     assert "session-buddy models fetch" in probe.hint
 
 
-def test_an_unknown_model_is_named_with_the_known_ones(settings):
+def test_an_unknown_model_is_named_with_the_known_ones(settings, monkeypatch):
+    monkeypatch.setattr("tracker.search.probe.is_installed", lambda: False)
     other = Settings.load(settings.places, {"SESSION_BUDDY_EMBEDDING_MODEL": "word2vec"})
     probe = model_probe(other)
     assert (probe.ok, probe.value) == (False, "not available")

@@ -222,7 +222,7 @@ def test_probes_speak_of_what_is_there(service, settings):
     assert (database.ok, database.value) == (False, "replaced")
     assert "put it back" in database.hint
     moved.rename(settings.database)
-    assert all(probe.ok for probe in service.probes())
+    assert all(probe.ok is not False for probe in service.probes())
 
 
 def test_everything_is_there_after_a_restart(service, store, settings):

@@ -18,6 +18,8 @@ WAIT = 30
 class Disk:
     """Stands for the database: takes events in, counts the commits, fails when told to."""
 
+    writing = None
+
     def __init__(self):
         self.stored = []
         self.groups = []
@@ -31,6 +33,9 @@ class Disk:
         self.groups.append(len(rows))
         return new
 
+    def checkpoint_when_due(self):
+        pass
+
 
 @pytest.fixture
 def disk():
@@ -39,7 +44,7 @@ def disk():
 
 @pytest.fixture
 def writer(disk):
-    writer = Writer(None, disk.store, queue_bytes=10_000)
+    writer = Writer(disk, disk.store, queue_bytes=10_000)
     yield writer
     writer.close()
 

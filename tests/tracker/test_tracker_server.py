@@ -166,7 +166,7 @@ def test_a_wrong_batch_is_refused_with_a_reason(shared_server, body, status):
         ("GET", f"{SESSIONS}/%00%ff", 404, "no session"),
         ("GET", f"{SESSIONS}/s/events?after=x", 400, "not a cursor"),
         ("GET", "/api/v1/nothing", 404, "Not Found"),
-        ("GET", EVENTS, 405, "Method Not Allowed"),
+        ("DELETE", EVENTS, 405, "Method Not Allowed"),
         ("POST", f"{BACKUPS}?", 400, "an object with"),
     ],
 )
@@ -225,13 +225,13 @@ def test_a_full_queue_says_when_to_come_back(service, serving):
 
 
 def test_a_writer_that_cannot_write_is_no_healthy_tracker(service, serving, monkeypatch):
-    def full_disk(connection, rows):
-        raise OSError("No space left on device")
+    def broken_disk(connection, rows):
+        raise OSError("Input/output error")
 
     server = serving(service)
-    monkeypatch.setattr(service._writer, "_store", full_disk)
+    monkeypatch.setattr(service._writer, "_store", broken_disk)
     status, _, body = ask(server, "POST", EVENTS, wire(make_event("s")))
-    assert (status, "No space left" in ErrorBody(**json.loads(body)).error) == (500, True)
+    assert (status, "Input/output" in ErrorBody(**json.loads(body)).error) == (500, True)
     status, _, body = ask(server, "GET", "/health", scopes=())
     probes = {probe["name"]: probe for probe in json.loads(body)["probes"]}
     assert (status, probes["Session tracking"]["value"]) == (503, "failing")

@@ -1,60 +1,57 @@
-"""``session-buddy list-sessions``, ``get-session`` and ``list-events`` (guide 3 step 4)."""
+"""``session-buddy list-sessions``, ``get-session`` and ``delete-session`` (guide 3 step 4)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import Any
 
 import click
 
-from schemas.errors import NotFound
-from tracker.client.console import format_option, load_settings, print_json, print_lines
+from schemas.errors import InvalidInput, NotFound
+from tracker.client.console import (
+    format_option,
+    load_settings,
+    print_csv,
+    print_json,
+    print_lines,
+    rows_option,
+)
 from tracker.commands.connection import API, tracker
-
-if TYPE_CHECKING:
-    from tracker.client.http import ServerClient
+from tracker.commands.filters import asked, session_options
 
 _PAGE = 1000
-"""Rows that one request asks for at the most."""
+"""Sessions that one request asks for at the most."""
 
 
 @click.command("list-sessions")
-@click.option("--type", "session_type", help="Only of this type, such as admin_shell or runbook.")
-@click.option("--status", type=click.Choice(["active", "ended", "failed", "abandoned"]))
-@click.option("--component", help="Only of this component, such as mahavishnu.")
+@session_options
 @click.option("--limit", type=click.IntRange(1, _PAGE), default=20, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0, help="Skip this many.")
-@format_option
-def list_sessions(
-    *,
-    session_type: str | None,
-    status: str | None,
-    component: str | None,
-    limit: int,
-    offset: int,
-    as_json: bool,
-) -> None:
+@click.option("--cursor", help="Go on where an earlier list ended.")
+@rows_option("table", "json", "csv")
+def list_sessions(*, form: str, **options: Any) -> None:
     """List sessions, newest first."""
+    query = asked(options)
     with tracker(load_settings(), "read") as client:
-        answer = client.get(
-            f"{API}/sessions",
-            type=session_type,
-            status=status,
-            component=component,
-            limit=limit,
-            offset=offset,
-        )
-    if as_json:
-        print_json(answer["sessions"])
-        return
-    from tracker.client.show import session_table
+        answer = client.get(f"{API}/sessions", **query)
+    _print_sessions(answer["sessions"], form)
+    if answer["next"]:
+        sys.stdout.flush()
+        left = answer["total"] - query["offset"] - len(answer["sessions"])
+        count = "" if query["cursor"] else f"{left} "
+        click.echo(f"{count}more: --cursor {answer['next']}", err=True)
 
-    if not answer["sessions"]:
-        click.echo("no such sessions")
+
+def _print_sessions(sessions: list[dict[str, Any]], form: str) -> None:
+    if form == "json":
+        print_json(sessions)
         return
-    click.echo(session_table(answer["sessions"]))
-    left = answer["total"] - offset - len(answer["sessions"])
-    if left > 0:
-        click.echo(f"{left} more: --offset {offset + len(answer['sessions'])}", err=True)
+    from tracker.client.show import SESSION_COLUMNS, session_table
+
+    if form == "csv":
+        print_csv(SESSION_COLUMNS, [[row[name] for name in SESSION_COLUMNS] for row in sessions])
+    else:
+        click.echo(session_table(sessions) if sessions else "no such sessions")
 
 
 @click.command("get-session")
@@ -65,60 +62,60 @@ def get_session(session_id: str, as_json: bool) -> None:
     from tracker.client.show import session_lines
 
     with tracker(load_settings(), "read") as client:
-        session = client.get(f"{API}/sessions/{_segment(session_id)}")
+        session = client.get(f"{API}/sessions/{segment(session_id)}")
     if as_json:
         print_json(session)
     else:
         print_lines(session_lines(session))
 
 
-@click.command("list-events")
-@click.option("--session-id", help="The session; without it, the newest one.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.command("delete-session")
+@click.argument("session_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @format_option
-def list_events(session_id: str | None, limit: int, as_json: bool) -> None:
-    """List the events of a session in their order."""
-    from tracker.client.show import event_table
-    from tracker.client.table import screen_width
+def delete_session(session_id: str, yes: bool, as_json: bool) -> None:
+    """Delete a session for good, with all its events, archived or not.
 
-    with tracker(load_settings(), "read") as client:
-        if session_id is None:
-            session_id = _newest_session(client)
-            click.echo(f"session {session_id}", err=True)
-        events, more = _events(client, session_id, limit)
+    The audit log keeps that it was done. Backups made before still hold the session.
+    """
+    path = f"{API}/sessions/{segment(session_id)}"
+    with tracker(load_settings(), "read", "admin") as client:
+        if not yes:
+            _confirm(client.get(path))
+        deleted = client.delete(path)
     if as_json:
-        print_json(events)
-        return
-    click.echo(event_table(events, width=screen_width()))
-    if more:
-        click.echo(f"there are more: --limit {limit * 10}", err=True)
+        print_json(deleted)
+    else:
+        click.echo(f"deleted: {session_id} with {deleted['events']} events")
 
 
-def _events(client: ServerClient, session_id: str, limit: int) -> tuple[list[Any], bool]:
-    """Up to ``limit`` events, and whether there are more."""
-    path = f"{API}/sessions/{_segment(session_id)}/events"
-    events: list[Any] = []
-    cursor: str | None = None
-    while True:
-        page = client.get(path, limit=min(_PAGE, limit - len(events)), after=cursor)
-        events += page["events"]
-        cursor = page["next"]
-        if cursor is None or len(events) >= limit:
-            return events, cursor is not None
+def _confirm(session: dict[str, Any]) -> None:
+    from tracker.client.table import local_time
+
+    if not sys.stdin.isatty():
+        raise InvalidInput("nobody is there to confirm the deletion", hint="add --yes")
+    began = local_time(session["start_time"])
+    about = f"{session['status']} {session['component']} {session['session_type']} of {began}"
+    count = f"{session['event_count']} events"
+    if not click.confirm(f"Delete {session['session_id']} ({about}, {count})?", err=True):
+        raise click.Abort
 
 
-def _newest_session(client: ServerClient) -> str:
-    newest = client.get(f"{API}/sessions", limit=1)["sessions"]
-    if not newest:
-        raise NotFound("there are no sessions yet", hint='make one: mahavishnu shell -c "ps()"')
-    return str(newest[0]["session_id"])
+def segment(session_id: str) -> str:
+    """An id as part of a path; empty or with a slash in it, it would be another path.
 
-
-def _segment(session_id: str) -> str:
-    """An id as part of a path; with a slash in it, it would be another path."""
+    Raises:
+        NotFound: nothing that is written like this is an id.
+    """
     from urllib.parse import quote
 
-    if "/" in session_id:
+    # What is no UTF-8 on the command line arrives as lone surrogates, which cannot be printed.
+    if (
+        not session_id.strip()
+        or session_id in {".", ".."}
+        or "/" in session_id
+        or (not session_id.isprintable())
+    ):
         hint = "see them with: session-buddy list-sessions"
-        raise NotFound(f"there is no session {session_id!r}", hint=hint)
+        raise NotFound(f"Invalid session ID: {session_id!r}", hint=hint)
     return quote(session_id, safe="")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from tracker.client.console import format_option, load_settings, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @click.group()
@@ -28,6 +32,7 @@ def status(as_json: bool) -> None:
     click.echo(f"{found.events} events wait in {found.folder}")
     if found.rejected:
         click.echo(f"{found.rejected} events were refused; they are in {found.folder}/rejected")
+    _report_skipped(found.skipped)
     if found.files:
         titles = ("File", "Process", "Events", "Oldest")
         rows = [
@@ -53,3 +58,12 @@ def flush(as_json: bool) -> None:
     if flushed.set_aside:
         parts.append(f"{flushed.set_aside} refused and set aside")
     click.echo(", ".join(parts))
+    _report_skipped(flushed.skipped)
+
+
+def _report_skipped(names: Sequence[str]) -> None:
+    """What nobody will deliver until a person has looked at it."""
+    from tracker.client.table import printable
+
+    for name in names:
+        click.echo(f"warning: left alone, no readable file: {printable(name)}", err=True)

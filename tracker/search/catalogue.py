@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 from schemas.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from schemas.settings import Settings
 
+INSTALL = "other models need: pip install 'sessionops[semantic]'"
 ENABLED = "session_buddy.semantic_search.enabled"
 MODEL = "session_buddy.semantic_search.model"
 
@@ -129,17 +132,27 @@ MINILM = Model(
 CATALOGUE: dict[str, Model] = {model.name: model for model in (MINILM,)}
 
 
+def model_name(settings: Settings) -> str:
+    """The name of the model that the settings ask for, without the hub's usual prefix."""
+    return settings.text(MODEL).removeprefix("sentence-transformers/")
+
+
+def chosen_folder(settings: Settings) -> Path:
+    """Where the model that the settings ask for is, or would be."""
+    return settings.places.models / model_name(settings).replace("/", "--")
+
+
 def chosen_model(settings: Settings) -> Model:
     """The model that the settings name; the hub's prefix ``sentence-transformers/`` is allowed.
 
     Raises:
         InvalidInput: it is not in the catalogue.
     """
-    name = settings.text(MODEL).removeprefix("sentence-transformers/")
+    name = model_name(settings)
     if name not in CATALOGUE:
         raise InvalidInput(
             f"embedding model {name!r} is not known",
             where=settings.source(MODEL),
-            hint=f"{MODEL} can be: {', '.join(CATALOGUE)}",
+            hint=f"{MODEL} can be: {', '.join(CATALOGUE)}; {INSTALL}",
         )
     return CATALOGUE[name]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tracker.search.catalogue import CATALOGUE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -39,8 +41,13 @@ def load_embedder(folder: Path, threads: int = 1) -> Embedder:
 
     Raises:
         NotFound: a file of the model is missing.
-        InvalidInput: the model is not of a kind that the backend knows.
+        InvalidInput: the model is not of a kind that the backend knows, or the backend for it is
+            not installed.
     """
-    from tracker.search.minilm import MiniLM
+    if folder.name in CATALOGUE:
+        from tracker.search.minilm import MiniLM
 
-    return MiniLM.load(folder, threads=threads)
+        return MiniLM.load(folder, threads=threads)
+    from tracker.search.sentences import SentenceModel
+
+    return SentenceModel.load(folder, threads=threads)

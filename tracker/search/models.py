@@ -11,15 +11,17 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from schemas.errors import Busy, InvalidInput, NotFound, SessionopsError
 from tracker.search import sources
-from tracker.search.catalogue import CATALOGUE, ENABLED, chosen_model
+from tracker.search.catalogue import CATALOGUE, ENABLED, chosen_model, model_name
+from tracker.search.installed import Fetched, Installed
+from tracker.search.other_models import fetch_other, installed_other, loading_problems
 from tracker.search.probe import model_probe
 from tracker.search.proof import prove, proved
+from tracker.search.sentences import is_installed
 from tracker.search.verification import faults
 
 if TYPE_CHECKING:
@@ -31,47 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Fetched", "Installed", "fetch", "list_models", "model_folder", "model_probe", "verify"]
 
 _STAGING = ".fetch-"
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """How a fetch ended.
-
-    Args:
-        state: ``present``: it was there and is verified, nothing was brought; ``fetched``: brought
-            and verified; ``unavailable``: no source had it; ``skipped``: semantic search is off.
-        path: the model's folder; None when it is not there.
-        reason: one line for a person.
-        problems: why a model that is there does not embed, a line each; none: it was proved to.
-    """
-
-    state: Literal["present", "fetched", "unavailable", "skipped"]
-    path: Path | None
-    reason: str
-    problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """One model of the catalogue and whether it is there.
-
-    Args:
-        name: of the model.
-        state: judged by names and sizes only; ``verify`` reads the contents.
-        chosen: whether the settings name it.
-        path: where it is or would be.
-        size: bytes of the complete model.
-        dimensions: components of a vector.
-        licence: SPDX identifier.
-    """
-
-    name: str
-    state: Literal["installed", "incomplete", "not installed"]
-    chosen: bool
-    path: Path
-    size: int
-    dimensions: int
-    licence: str
 
 
 def model_folder(settings: Settings, model: Model) -> Path:
@@ -89,6 +50,8 @@ def verify(path: Path) -> tuple[str, ...]:
         InvalidInput: no model of the folder's name is known.
         NotFound: it is not installed.
     """
+    if path.name not in CATALOGUE and is_installed() and path.is_dir():
+        return loading_problems(path)
     if path.name not in CATALOGUE:
         raise InvalidInput(
             f"no model {path.name!r} is known",
@@ -105,9 +68,9 @@ def verify(path: Path) -> tuple[str, ...]:
 
 
 def list_models(settings: Settings) -> tuple[Installed, ...]:
-    """Every model of the catalogue."""
-    chosen = chosen_model(settings)
-    return tuple(
+    """Every model of the catalogue, and the one that the settings name."""
+    chosen = None if _is_other(settings) else chosen_model(settings)
+    known = tuple(
         Installed(
             name=model.name,
             state=_state(model_folder(settings, model), model),
@@ -119,6 +82,12 @@ def list_models(settings: Settings) -> tuple[Installed, ...]:
         )
         for model in CATALOGUE.values()
     )
+    return known if chosen else (*known, installed_other(settings))
+
+
+def _is_other(settings: Settings) -> bool:
+    """Whether the model is left to sentence-transformers."""
+    return model_name(settings) not in CATALOGUE and is_installed()
 
 
 def _state(folder: Path, model: Model) -> Literal["installed", "incomplete", "not installed"]:
@@ -145,10 +114,14 @@ def fetch(
         Busy: another fetch is under way.
         SessionopsError: the folder for models cannot be written to.
     """
+    off = f"semantic search is off ({settings.source(ENABLED)})"
+    if _is_other(settings):
+        enabled = settings.flag(ENABLED)
+        return fetch_other(settings, source, report) if enabled else Fetched("skipped", None, off)
     model = chosen_model(settings)
     wanted = _sources(source, model, report)
     if not settings.flag(ENABLED):
-        return Fetched("skipped", None, f"semantic search is off ({settings.source(ENABLED)})")
+        return Fetched("skipped", None, off)
     folder = model_folder(settings, model)
     if not faults(folder, model):
         reason = f"{model.name} is there and verified"

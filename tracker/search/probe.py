@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from schemas.errors import InvalidInput
 from schemas.health import Probe
-from tracker.search.catalogue import ENABLED, chosen_model
+from tracker.search.catalogue import CATALOGUE, ENABLED, chosen_folder, chosen_model, model_name
 from tracker.search.proof import Proof, remembered
+from tracker.search.sentences import is_installed
 from tracker.search.verification import faults, signature
 
 if TYPE_CHECKING:
@@ -44,13 +45,19 @@ def model_probe(settings: Settings) -> Probe:
     if not settings.flag(ENABLED):
         hint = f"{ENABLED} is false ({settings.source(ENABLED)})"
         return Probe(NAME, ok=None, value="off", hint=hint)
+    if model_name(settings) not in CATALOGUE and is_installed():
+        there = chosen_folder(settings).is_dir()
+        return Probe(NAME, ok=True, value="enabled") if there else _nothing()
     try:
         model = chosen_model(settings)
     except InvalidInput as error:
         return Probe(NAME, ok=False, value="not available", hint=f"{error.message}; {error.hint}")
-    folder = settings.places.models / model.name
+    return _state(settings.places.models / model.name, model)
+
+
+def _state(folder: Path, model: Model) -> Probe:
     if not folder.is_dir():
-        return Probe(NAME, ok=None, value="not available", hint=FETCH)
+        return _nothing()
     current = signature(folder, model)
     if not current:
         return _broken("damaged", faults(folder, model))
@@ -61,6 +68,10 @@ def model_probe(settings: Settings) -> Probe:
     return (
         _broken("not working", proof.problems) if proof.problems else Probe(NAME, True, "enabled")
     )
+
+
+def _nothing() -> Probe:
+    return Probe(NAME, ok=None, value="not available", hint=FETCH)
 
 
 def _broken(value: str, problems: tuple[str, ...]) -> Probe:

@@ -10,22 +10,20 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-
-import psutil
 
 from schemas.backup import LATEST, SUFFIX, Manifest, manifest_name
 from schemas.errors import SessionopsError
 from schemas.units import format_size
-from tracker.store.database import STORAGE_VERSION
+from tracker.store.attach import STORAGE_VERSION
 from tracker.store.snapshot import Snapshot, prove, take_snapshot
+from tracker.store.workfolder import work_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import Protocol
 
     from duckdb import DuckDBPyConnection
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
     class Paused(Protocol):
-        """Runs something with the writer's connection while nothing is written."""
-
         """Runs something with the writer's connection while nothing is written."""
 
         def __call__(self, work: Callable[[DuckDBPyConnection], Result]) -> Result:
@@ -65,17 +61,12 @@ def back_up(
     import duckdb
 
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _clear_leftovers(directory)
-        work = Path(tempfile.mkdtemp(prefix=f"{_WORK_FOLDER}{os.getpid()}-", dir=directory))
-        try:
+        with work_folder(directory, _WORK_FOLDER) as work:
             _check_room(database, directory)
             copy = work / "copy.db"
             snapshot = paused(lambda connection: take_snapshot(connection, database, copy))
             prove(snapshot)
             return _keep(snapshot, directory, work, reason=reason, release=release)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)  # what stays is cleared by a later backup
     except OSError as error:
         raise SessionopsError(
             f"the backup failed: {error.strerror or error}",
@@ -187,14 +178,6 @@ def _check_room(database: Path, directory: Path) -> None:
             where=str(directory),
             hint="make room, or name another directory",
         )
-
-
-def _clear_leftovers(directory: Path) -> None:
-    """Remove the work folders of processes that died."""
-    for folder in directory.glob(f"{_WORK_FOLDER}*-*"):
-        pid = folder.name.removeprefix(_WORK_FOLDER).split("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

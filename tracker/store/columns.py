@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Columns = dict[str, NDArray[Any]]
 
 
-def text_column(values: Sequence[str | None]) -> NDArray[Any]:
-    """A column of text that may have gaps."""
+def text_column(values: Sequence[str | bytes | None]) -> NDArray[Any]:
+    """A column of text, or of bytes, that may have gaps."""
     return np.array(values, dtype=object)
 
 

@@ -5,15 +5,19 @@ Knows how to open, read and close; what is in the tables is the business of its 
 
 from __future__ import annotations
 
-import re
+import shutil
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from schemas.errors import InvalidInput, SessionopsError
+import structlog
+
+from schemas.errors import Busy, InvalidInput
+from schemas.units import format_size
+from tracker.store.attach import attached, cursor, discard_compacted, log_of
 from tracker.store.migrations import MIGRATIONS, migrate
-from tracker.store.owner import POLL_SECONDS, OwnerLock, in_use
+from tracker.store.owner import OwnerLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +27,19 @@ if TYPE_CHECKING:
 
     from tracker.store.migrations import Migration, StoredSchema
 
-STORAGE_VERSION = "v1.2.0"
-"""Of the file: the oldest that has what the tables need, so that many DuckDBs can open it."""
-
 OPEN_WAIT = 10.0
 """Seconds that a starting server waits for the owner before it to stop."""
 
-_LOCK_PID = re.compile(r"PID (\d+)")
+LOG_BYTES = 16_000_000
+"""Of the write-ahead log; a longer one is taken into the file."""
+
+_ROOM = 32_000_000
+"""Bytes that a checkpoint may need beside twice the length of the log."""
+
+_PATIENCE = 10.0
+"""Seconds that readers get to finish before the file is closed under them."""
+
+_log = structlog.get_logger("store")
 
 
 class Database:
@@ -47,12 +57,15 @@ class Database:
     ) -> None:
         self.path = path
         self.schema = schema
-        self.writing = _cursor(root)
+        self.writing = cursor(root)
         self._root = root
         self._lock = lock
         self._identity = _identity(path)
-        self._making = threading.Lock()
+        self._gate = threading.Condition()
+        self._reopening = False
         self._idle: list[DuckDBPyConnection] = []
+        self._lent: set[DuckDBPyConnection] = set()
+        self._put_off = False
 
     @classmethod
     def open(
@@ -91,13 +104,14 @@ class Database:
                 where=str(path),
                 hint="make the folder writable, or set session_buddy.db_path",
             ) from error
+        discard_compacted(path)
         try:
-            root = _attached(path, deadline)
+            root = attached(path, deadline)
         except BaseException:
             lock.release()
             raise
         try:
-            connection = _cursor(root)
+            connection = cursor(root)
             schema = migrate(
                 connection,
                 path=path,
@@ -116,18 +130,23 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[DuckDBPyConnection]:
         """A connection to read with, for one thread at a time."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            with self._making:
-                connection = _cursor(self._root)
+        with self._gate:
+            self._gate.wait_for(lambda: not self._reopening)
+            connection = self._idle.pop() if self._idle else cursor(self._root)
+            self._lent.add(connection)
+        whole = False
         try:
             yield connection
-        except BaseException:
-            # It may have a half-read result, with which DuckDB would refuse the next query.
-            connection.close()
-            raise
-        self._idle.append(connection)
+            whole = True
+        finally:
+            with self._gate:
+                self._lent.remove(connection)
+                if whole:
+                    self._idle.append(connection)
+                else:
+                    # A half-read result in it would make DuckDB refuse the next query.
+                    connection.close()
+                self._gate.notify_all()
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All the rows of a read."""
@@ -141,74 +160,80 @@ class Database:
         except OSError:
             return False
 
+    @property
+    def log(self) -> Path:
+        """The write-ahead log beside the file."""
+        return log_of(self.path)
+
     def size(self) -> int:
         """Bytes on disk, with those that wait in the log to be taken into the file."""
-        files = (self.path, self.path.with_name(f"{self.path.name}.wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        return sum(file.stat().st_size for file in (self.path, self.log) if file.exists())
+
+    def checkpoint_when_due(self) -> None:
+        """Take the log into the file when it is long. Only for the writer's thread.
+
+        DuckDB would do so by itself, within a commit; and if there is no room for it, refuse to
+        read or write anything until the file is opened anew. So it is done only with room.
+        """
+        length = self.log.stat().st_size if self.log.exists() else 0
+        if length < LOG_BYTES:
+            return
+        needed, free = 2 * length + _ROOM, shutil.disk_usage(self.path.parent).free
+        if free < needed:
+            if not self._put_off:
+                _log.warning("checkpoint put off", free=format_size(free), log=format_size(length))
+            self._put_off = True
+            return
+        self._put_off = False
+        self.writing.execute("CHECKPOINT").fetchall()
+
+    def reopen(self, meanwhile: Callable[[], object] | None = None) -> None:
+        """Close the file and open it anew; who wants to read waits. Only for the writer's thread.
+
+        Args:
+            meanwhile: called while the file is closed.
+
+        Raises:
+            Busy: somebody reads and does not stop.
+            InvalidInput, SessionopsError: as ``open``; the next call may succeed.
+        """
+        self._stop_reading()
+        try:
+            self._close_connections()
+            try:
+                if meanwhile is not None:
+                    meanwhile()
+            finally:
+                self._root = attached(self.path, time.monotonic() + OPEN_WAIT)
+                self.writing = cursor(self._root)
+                self._identity = _identity(self.path)
+        finally:
+            with self._gate:
+                self._reopening = False
+                self._gate.notify_all()
 
     def close(self) -> None:
         """Write everything into the file and let others have it. Doing it twice is allowed."""
+        self._close_connections()
+        self._lock.release()
+
+    def _stop_reading(self) -> None:
+        with self._gate:
+            self._reopening = True
+            if self._gate.wait_for(lambda: not self._lent, _PATIENCE):
+                return
+            for connection in self._lent:
+                connection.interrupt()
+            if self._gate.wait_for(lambda: not self._lent, _PATIENCE):
+                return
+            self._reopening = False
+            self._gate.notify_all()
+        raise Busy("the database is being read, and the reader does not stop", hint="try again")
+
+    def _close_connections(self) -> None:
         for connection in (*self._idle, self.writing, self._root):
             connection.close()
         self._idle.clear()
-        self._lock.release()
-
-
-def _attached(path: Path, deadline: float) -> DuckDBPyConnection:
-    """A connection that has the file open as ``store``."""
-    import duckdb
-
-    # Attached to a database in memory, since only ATTACH takes a storage version.
-    root = duckdb.connect(
-        ":memory:",
-        config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "temp_directory": f"{path}.tmp",
-        },
-    )
-    quoted = str(path).replace("'", "''")
-    try:
-        while True:
-            try:
-                root.execute(f"ATTACH '{quoted}' AS store (STORAGE_VERSION '{STORAGE_VERSION}')")
-            except duckdb.IOException as error:
-                _raise_unless_locked(path, error)
-                if time.monotonic() >= deadline:
-                    pid = _LOCK_PID.search(str(error))
-                    raise in_use(path, pid and f"the process with pid {pid[1]}") from None
-                time.sleep(POLL_SECONDS)
-            except duckdb.Error as error:
-                raise _damaged(path, error) from error
-            else:
-                # From here on no SQL reaches other files or the network.
-                root.execute("SET enable_external_access = false")
-                return root
-    except BaseException:
-        root.close()
-        raise
-
-
-def _raise_unless_locked(path: Path, error: Exception) -> None:
-    if "Could not set lock" not in str(error):
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> SessionopsError:
-    if "Permission denied" in str(error):
-        return InvalidInput("the database belongs to another user", where=str(path))
-    return SessionopsError(
-        f"the database cannot be opened: {str(error).splitlines()[0]}",
-        where=str(path),
-        hint="keep a copy of the file, then restore a backup: invoke restore --backup latest",
-    )
-
-
-def _cursor(root: DuckDBPyConnection) -> DuckDBPyConnection:
-    connection = root.cursor()
-    connection.execute("USE store")
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tracker.store.archive import archived_among, archived_events, bring_back
 from tracker.store.columns import (
     Columns,
     event_columns,
@@ -19,17 +19,16 @@ from tracker.store.columns import (
     state_columns,
     text_column,
 )
+from tracker.store.deletion import deleted_among
 from tracker.store.rows import EventRow, is_crash
 from tracker.store.states import SessionState, advance, gains, started
+from tracker.store.transactions import looked_up, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from duckdb import DuckDBPyConnection
 
-
-LOOKUP = 256
-"""Keys in one lookup. DuckDB answers up to 2,048 from the index; beyond, it reads the table."""
 
 _STATE = (
     "session_id, component, session_type, epoch_us(start_time), status, epoch_us(end_time),"
@@ -91,39 +90,49 @@ def store_events(connection: DuckDBPyConnection, rows: Sequence[EventRow]) -> se
     for row in rows:
         unique.setdefault(row.event_id, row)
     fresh = list(unique.values())
-    try:
-        _store(connection, fresh)
-    except duckdb.ConstraintException:
-        # Somebody sent an event again. Looking that up before each group would cost more than the
-        # group itself; ON CONFLICT costs three times a plain insert and grows with the table.
-        known = _known_ids(connection, [row.event_id for row in fresh])
-        fresh = [row for row in fresh if row.event_id not in known]
-        if fresh:
+    while fresh:
+        try:
             _store(connection, fresh)
+        except duckdb.ConstraintException:
+            # Somebody sent an event again. Looking that up before each group would cost more than
+            # the group itself; ON CONFLICT costs three times a plain insert and grows with the
+            # table.
+            known = _known_ids(connection, [row.event_id for row in fresh])
+            if not known:
+                raise
+            fresh = [row for row in fresh if row.event_id not in known]
+        except _NotHere as elsewhere:
+            fresh = _prepared(connection, fresh, elsewhere)
+        else:
+            break
     return {row.event_id for row in fresh}
+
+
+class _NotHere(Exception):
+    """Sessions of a group are in the archive, or were deleted; nothing of the group was stored."""
+
+    def __init__(self, archived: set[str], deleted: set[str]) -> None:
+        super().__init__(archived, deleted)
+        self.archived = archived
+        self.deleted = deleted
+
+
+def _prepared(
+    connection: DuckDBPyConnection, rows: Sequence[EventRow], elsewhere: _NotHere
+) -> list[EventRow]:
+    """The events that are left to be stored, with their sessions brought back from the archive."""
+    known = set(archived_events(connection, elsewhere.archived))
+    left = [
+        row for row in rows if row.event_id not in known and row.session_id not in elsewhere.deleted
+    ]
+    bring_back(connection, sorted(elsewhere.archived & {row.session_id for row in left}))
+    return left
 
 
 def _store(connection: DuckDBPyConnection, rows: Sequence[EventRow]) -> None:
     with transaction(connection):
         _insert(connection, _INSERT_EVENTS, event_columns(rows))
         _update_sessions(connection, rows)
-
-
-@contextmanager
-def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
-    """All or nothing of what the block does."""
-    import duckdb
-
-    connection.execute("BEGIN")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # A COMMIT that failed, on a full disk for one, has rolled back already.
-        with suppress(duckdb.TransactionException):
-            connection.execute("ROLLBACK")
-        connection.unregister("incoming")
-        raise
 
 
 def _insert(connection: DuckDBPyConnection, statement: str, columns: Columns) -> None:
@@ -134,16 +143,7 @@ def _insert(connection: DuckDBPyConnection, statement: str, columns: Columns) ->
 
 def _known_ids(connection: DuckDBPyConnection, event_ids: Sequence[str]) -> set[str]:
     query = "SELECT event_id FROM session_events WHERE event_id IN ({marks})"
-    return {found[0] for found in _looked_up(connection, query, event_ids)}
-
-
-def _looked_up(
-    connection: DuckDBPyConnection, query: str, keys: Sequence[str]
-) -> Iterator[tuple[Any, ...]]:
-    for begin in range(0, len(keys), LOOKUP):
-        part = keys[begin : begin + LOOKUP]
-        marks = ", ".join("?" * len(part))
-        yield from connection.execute(query.format(marks=marks), part).fetchall()
+    return {found[0] for found in looked_up(connection, query, event_ids)}
 
 
 def _update_sessions(connection: DuckDBPyConnection, rows: Sequence[EventRow]) -> None:
@@ -154,12 +154,14 @@ def _update_sessions(connection: DuckDBPyConnection, rows: Sequence[EventRow]) -
 
     query = f"SELECT rowid, {_STATE} FROM sessions WHERE session_id IN ({{marks}})"  # noqa: S608
     changed: dict[int, SessionState] = {}
-    for row_id, *values in _looked_up(connection, query, list(by_session)):
+    for row_id, *values in looked_up(connection, query, list(by_session)):
         state = SessionState(*values)
         was_final = state.final
         advance(state, by_session.pop(state.session_id))
         changed[row_id] = state
         _add(totals, gains(state, new=False, was_final=was_final))
+
+    _check_here(connection, list(by_session))
 
     starts = {row.session_id: row for row in reversed(rows) if row.facts is not None}
     opened = {session_id: row for session_id, row in starts.items() if session_id in by_session}
@@ -178,6 +180,14 @@ def _update_sessions(connection: DuckDBPyConnection, rows: Sequence[EventRow]) -
         _insert(connection, _INSERT_SESSIONS, columns)
     if totals:
         add_totals(connection, totals)
+
+
+def _check_here(connection: DuckDBPyConnection, session_ids: Sequence[str]) -> None:
+    """Sessions without a row are new, unless they are in the archive or were deleted."""
+    archived = archived_among(connection, session_ids)
+    deleted = deleted_among(connection, session_ids)
+    if archived or deleted:
+        raise _NotHere(archived, deleted)
 
 
 def _add(totals: dict[tuple[str, str], float], gained: Iterable[tuple[str, str, float]]) -> None:
@@ -219,7 +229,7 @@ def _stored_events(
         " WHERE session_id IN ({marks}) ORDER BY received_at, timestamp, sequence"
     )
     events: dict[str, list[EventRow]] = defaultdict(list)
-    for values in _looked_up(connection, query, list(session_ids)):
+    for values in looked_up(connection, query, list(session_ids)):
         row = EventRow(*values)
         if row.event_type == "session_end":
             row = replace(row, crashed=is_crash(json.loads(row.data)))

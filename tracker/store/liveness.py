@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.store.ingest import add_totals, transaction
+from tracker.store.ingest import add_totals
 from tracker.store.rows import to_micros
 from tracker.store.states import ABANDONED, UNCOUNTED_TYPE
+from tracker.store.transactions import transaction
 
 if TYPE_CHECKING:
     from datetime import datetime

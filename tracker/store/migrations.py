@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.errors import InvalidInput
+from tracker.store import archive_schema, search_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,6 +121,18 @@ MIGRATIONS: tuple[Migration, ...] = (
             _TOTALS,
             _PROPERTIES,
         ),
+    ),
+    Migration(
+        version=2,
+        name="an archive for old sessions, and what was deleted",
+        min_reader="0.1.0",
+        statements=archive_schema.TABLES,
+    ),
+    Migration(
+        version=3,
+        name="the search index",
+        min_reader="0.1.0",
+        statements=search_schema.TABLES,
     ),
 )
 

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import TimeoutError as NotInTime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from schemas.health import Probe
 from schemas.units import format_size
+from tracker.store.faults import reason_of
+from tracker.store.ingest import store_property
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
 
     from tracker.store.database import Database
     from tracker.store.writer import Writer
@@ -21,6 +26,9 @@ if TYPE_CHECKING:
 DATABASE = "Database"
 TRACKING = "Session tracking"
 DISK = "Disk"
+LAST_ATTEMPT = "last_attempt"
+"""The property that is written to see whether writing works again."""
+
 ANSWER_WITHIN = 2.0
 """Seconds; a writer that takes longer between two groups is stuck."""
 
@@ -60,24 +68,34 @@ def tracking_probe(writer: Writer, *, wanted: bool, copying: bool) -> Probe:
         hint = "mahavishnu.session.enabled is false"
         return Probe(TRACKING, ok=None, value="disabled", hint=hint)
     if copying:
-        hint = "events wait while a backup is copied"
+        hint = "events wait while the database is copied"
         return Probe(TRACKING, ok=True, value="enabled", hint=hint)
     failure = _failure(writer)
     if failure:
-        hint = f"{failure}; restart it: session-buddy mcp restart"
+        full = writer.statistics.disk_full
+        remedy = "make room" if full else "restart it: session-buddy mcp restart"
+        hint = f"{failure}; {remedy}"
         return Probe(TRACKING, ok=False, value="failing", hint=hint)
     return Probe(TRACKING, ok=True, value="enabled")
 
 
 def _failure(writer: Writer) -> str:
     """Why the writer would not store an event now; empty: it would."""
+
+    def attempt(connection: DuckDBPyConnection) -> None:
+        if writer.statistics.disk_full:
+            # There may be room again, and nobody who sends anything.
+            store_property(connection, LAST_ATTEMPT, datetime.now(UTC).isoformat())
+            writer.statistics.working()
+        else:
+            connection.execute("SELECT 1").fetchall()
+
     try:
-        job = writer.call(lambda connection: connection.execute("SELECT 1").fetchall())
-        job.result(ANSWER_WITHIN)
+        writer.call(attempt).result(ANSWER_WITHIN)
     except NotInTime:
         return f"no answer from the writer within {ANSWER_WITHIN:g} seconds"
     except Exception as error:  # noqa: BLE001 -- whatever stops the writer is what is asked for
-        return str(error).splitlines()[0]
+        return reason_of(error)
     return writer.statistics.last_error
 
 

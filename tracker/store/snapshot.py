@@ -6,19 +6,27 @@ byte. Proving takes longer and happens beside the writer.
 
 from __future__ import annotations
 
-import shutil
+import errno
+import os
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from schemas.errors import SessionopsError
+from tracker.store.attach import log_of
+from tracker.store.faults import NO_SPACE
 from tracker.store.migrations import StoredSchema, stored_schema
 from tracker.store.rows import from_micros
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
+
+_SESSIONS = {"sessions", "archived_sessions"}
+_EVENTS = {"session_events", "archived_events"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +49,17 @@ class Snapshot:
 
 
 def content_of(connection: DuckDBPyConnection) -> Content:
-    """Count what is in a database."""
-    counts = connection.execute(
-        "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM session_events),"
-        " (SELECT epoch_us(max(received_at)) FROM session_events)"
+    """Count what is in a database, in its archive too."""
+    tables = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
     ).fetchall()
-    sessions, events, newest = counts[0]
+    sessions, _ = _counted(connection, "created_at", _SESSIONS & {name for (name,) in tables})
+    events, newest = _counted(connection, "received_at", _EVENTS & {name for (name,) in tables})
     return Content(
-        sessions, events, None if newest is None else from_micros(newest), stored_schema(connection)
+        sessions,
+        events,
+        None if newest is None else from_micros(newest),
+        stored_schema(connection),
     )
 
 
@@ -62,13 +73,33 @@ def take_snapshot(connection: DuckDBPyConnection, database: Path, copy: Path) ->
     """
     connection.execute("CHECKPOINT").fetchall()
     content, taken_at = content_of(connection), datetime.now(UTC)
-    shutil.copyfile(database, copy)
+    copy_file(database, copy)
     # A checkpoint leaves no log, unless a reader kept it from finishing; with its log the copy is
     # whole all the same.
-    log = _log_of(database)
+    log = log_of(database)
     if log.exists():
-        shutil.copyfile(log, _log_of(copy))
+        copy_file(log, log_of(copy))
     return Snapshot(copy, taken_at, content)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file that DuckDB has open, in a process of its own.
+
+    POSIX drops a process's locks on a file as soon as the process closes it anywhere (fcntl(2)):
+    had this one read the file, another program could open the live database from then on.
+
+    Raises:
+        OSError: there is no room, or the file cannot be read.
+    """
+    argv = ["cp", "--", str(source), str(target)]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+    )
+    if done.returncode:
+        target.unlink(missing_ok=True)
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "cp failed"
+        code = errno.ENOSPC if NO_SPACE in reason else errno.EIO
+        raise OSError(code, reason.removeprefix("cp: "), str(target))
 
 
 def prove(snapshot: Snapshot) -> None:
@@ -109,5 +140,12 @@ def _read_everything(connection: DuckDBPyConnection) -> None:
         connection.execute(f'SELECT bit_xor(hash(t)) FROM "{table}" t').fetchall()  # noqa: S608
 
 
-def _log_of(database: Path) -> Path:
-    return database.with_name(f"{database.name}.wal")
+def _counted(
+    connection: DuckDBPyConnection, time: str, tables: Collection[str]
+) -> tuple[int, int | None]:
+    """How many rows some tables have together, and the latest of their times."""
+    times = " UNION ALL ".join(f"SELECT {time} FROM {name}" for name in sorted(tables))  # noqa: S608
+    counts = connection.execute(
+        f"SELECT count(*), epoch_us(max({time})) FROM ({times})"  # noqa: S608 -- our own names
+    ).fetchall()
+    return int(counts[0][0]), counts[0][1]

@@ -11,7 +11,8 @@ from tracker.store.states import UNCOUNTED_TYPE
 
 if TYPE_CHECKING:
     from tracker.store.database import Database
-    from tracker.store.writer import Writer, WriterStatistics
+    from tracker.store.work import WriterStatistics
+    from tracker.store.writer import Writer
 
 LAST_BACKUP = "last_backup"
 """The property that holds the time of the newest backup."""

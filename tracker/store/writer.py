@@ -1,28 +1,31 @@
 """The one thread that writes: requests queue up, one transaction stores all that are waiting.
 
 A commit waits for the disk, so storing together what arrived meanwhile is what makes ingest fast.
-Each request is answered after the commit that holds its events. Knows nothing of what is stored.
+Each request is answered after the commit that holds its events. When DuckDB gives the file up, it
+is opened anew. Knows nothing of what is stored.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from schemas.errors import Busy, SessionopsError
+from schemas.errors import Busy, DiskFull, SessionopsError
 from schemas.session import IngestAnswer
+from tracker.store.faults import is_disk_full, is_given_up, reason_of, understood
+from tracker.store.work import Job, Request, WriterStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from duckdb import DuckDBPyConnection
 
     from tracker.store.rows import EventRow
+    from tracker.store.work import Result
 
 GROUP_EVENTS = 20_000
 """Events in one transaction at the most, so that none takes seconds."""
@@ -30,7 +33,7 @@ GROUP_EVENTS = 20_000
 QUEUE_BYTES = 64_000_000
 """Memory that waiting events may take; beyond it requests are refused, to be sent again."""
 
-Result = TypeVar("Result")
+_SEE_HEALTH = "see what session-buddy health says"
 
 _log = structlog.get_logger("store")
 
@@ -39,52 +42,42 @@ class QueueFull(Busy):
     """More events are waiting than the server wants to hold in memory."""
 
 
-@dataclass(slots=True)
-class WriterStatistics:
-    """What the writer did since it started."""
+class Written(Protocol):
+    """A database as its writer uses it."""
 
-    accepted: int = 0
-    duplicates: int = 0
-    failed: int = 0
-    commits: int = 0
-    last_error: str = ""
-    """Why the last group was not stored; empty: it was."""
+    @property
+    def writing(self) -> DuckDBPyConnection:
+        """The connection to write with; another one after ``reopen``."""
 
+    def reopen(self) -> None:
+        """Open the file anew."""
 
-@dataclass(slots=True)
-class _Request:
-    rows: Sequence[EventRow]
-    size: int
-    future: Future[IngestAnswer] = field(default_factory=Future)
-
-
-@dataclass(slots=True)
-class _Job(Generic[Result]):
-    work: Callable[[DuckDBPyConnection], Result]
-    future: Future[Result] = field(default_factory=Future)
+    def checkpoint_when_due(self) -> None:
+        """Take the log into the file when it is long."""
 
 
 class Writer:
     """Writes to one database, one group after the other.
 
     Args:
-        connection: used by no one else from now on.
+        database: its connection to write with is used by no one else from now on.
         store: stores a group in one transaction and returns the ids that were new.
         queue_bytes: memory that waiting events may take.
     """
 
     def __init__(
         self,
-        connection: DuckDBPyConnection,
+        database: Written,
         store: Callable[[DuckDBPyConnection, Sequence[EventRow]], set[str]],
         *,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
         self.statistics = WriterStatistics()
-        self._connection = connection
+        self._database = database
+        self._given_up = False
         self._store = store
         self._queue_bytes = queue_bytes
-        self._waiting: deque[_Request | _Job[Any]] = deque()
+        self._waiting: deque[Request | Job[Any]] = deque()
         self._waiting_bytes = 0
         self._closed = False
         self._changed = threading.Condition()
@@ -103,7 +96,7 @@ class Writer:
             QueueFull: too much is waiting already; nothing was taken.
             Busy: the writer is closed.
         """
-        request = _Request(rows, sum(row.size for row in rows))
+        request = Request(rows, sum(row.size for row in rows))
         with self._changed:
             # A request larger than the whole queue is still taken when nothing else waits.
             if self._waiting_bytes and self._waiting_bytes + request.size > self._queue_bytes:
@@ -120,7 +113,7 @@ class Writer:
         Raises:
             Busy: the writer is closed.
         """
-        job = _Job(work)
+        job = Job(work)
         with self._changed:
             self._put(job)
         return job.future
@@ -132,7 +125,7 @@ class Writer:
             self._changed.notify()
         self._thread.join()
 
-    def _put(self, item: _Request | _Job[Any]) -> None:
+    def _put(self, item: Request | Job[Any]) -> None:
         if self._closed:
             raise Busy("the tracker is stopping", hint="send the events again in a moment")
         self._waiting.append(item)
@@ -143,58 +136,64 @@ class Writer:
             taken = self._take()
             if taken is None:
                 return
-            if isinstance(taken, _Job):
-                _do(taken, self._connection)
+            if isinstance(taken, Job):
+                self._do(taken)
             else:
                 self._commit(taken)
+            self._tidy()
 
-    def _take(self) -> _Job[Any] | list[_Request] | None:
+    def _take(self) -> Job[Any] | list[Request] | None:
         """A job, or all the requests that wait before the next job; None: closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if not self._waiting:
                 return None
             first = self._waiting.popleft()
-            if isinstance(first, _Job):
+            if isinstance(first, Job):
                 return first
             group, events = [first], len(first.rows)
             while self._waiting and events < GROUP_EVENTS:
-                if isinstance(self._waiting[0], _Job):
+                if isinstance(self._waiting[0], Job):
                     break
                 request = self._waiting.popleft()
-                assert isinstance(request, _Request)  # noqa: S101 -- a deque is not narrowed
+                assert isinstance(request, Request)  # noqa: S101 -- a deque is not narrowed
                 group.append(request)
                 events += len(request.rows)
             self._waiting_bytes -= sum(request.size for request in group)
             return group
 
-    def _commit(self, group: list[_Request]) -> None:
+    def _commit(self, group: list[Request]) -> None:
         group = [request for request in group if request.future.set_running_or_notify_cancel()]
         if not group:
             return
         try:
-            new = self._store(self._connection, [row for request in group for row in request.rows])
+            rows = [row for request in group for row in request.rows]
+            new = self._store(self._connection(), rows)
         except Exception as error:  # noqa: BLE001 -- it is handed to those who wait for it
+            self._given_up |= is_given_up(error)
             self._commit_one_by_one(group, error)
             return
         self._answer(group, new)
 
-    def _commit_one_by_one(self, group: list[_Request], error: Exception) -> None:
+    def _commit_one_by_one(self, group: list[Request], error: Exception) -> None:
         """A group failed: find out whose fault it was, so that the others do not suffer."""
-        if len(group) == 1:
+        if len(group) == 1 and not self._given_up:
             self._fail(group[0], error)
             return
         for request in group:
             try:
-                new = self._store(self._connection, request.rows)
+                new = self._store(self._connection(), request.rows)
             except Exception as own_error:  # noqa: BLE001 -- it is handed to who waits for it
+                self._given_up |= is_given_up(own_error)
                 self._fail(request, own_error)
             else:
                 self._answer([request], new)
 
-    def _answer(self, group: list[_Request], new: set[str]) -> None:
+    def _answer(self, group: list[Request], new: set[str]) -> None:
         self.statistics.commits += 1
-        self.statistics.last_error = ""
+        if self.statistics.last_error:
+            _log.info("events are stored again")
+            self.statistics.working()
         for request in group:
             accepted = 0
             for row in request.rows:
@@ -206,24 +205,41 @@ class Writer:
             self.statistics.duplicates += duplicates
             request.future.set_result(IngestAnswer(accepted=accepted, duplicates=duplicates))
 
-    def _fail(self, request: _Request, error: Exception) -> None:
+    def _fail(self, request: Request, error: Exception) -> None:
         self.statistics.failed += len(request.rows)
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        self.statistics.last_error = reason
-        _log.error("events not stored", events=len(request.rows), reason=reason)
-        failure = SessionopsError(
-            f"the events were not stored: {reason}", hint="see what session-buddy health says"
-        )
+        reason, full = reason_of(error), is_disk_full(error)
+        # Senders come back every second; a full disk must not be filled with the news of it.
+        log = _log.debug if reason == self.statistics.last_error else _log.error
+        log("events not stored", events=len(request.rows), reason=reason)
+        self.statistics.last_error, self.statistics.disk_full = reason, full
+        kind = DiskFull if full else SessionopsError
+        hint = "make room; senders keep their events meanwhile" if full else _SEE_HEALTH
+        failure = kind(f"the events were not stored: {reason}", hint=hint)
         failure.__cause__ = error
         request.future.set_exception(failure)
 
+    def _do(self, job: Job[Any]) -> None:
+        if not job.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = job.work(self._connection())
+        except Exception as error:  # noqa: BLE001 -- it is handed to who waits for it
+            self._given_up |= is_given_up(error)
+            job.future.set_exception(understood(error))
+        else:
+            job.future.set_result(result)
 
-def _do(job: _Job[Result], connection: DuckDBPyConnection) -> None:
-    if not job.future.set_running_or_notify_cancel():
-        return
-    try:
-        result = job.work(connection)
-    except Exception as error:  # noqa: BLE001 -- it is handed to who waits for it
-        job.future.set_exception(error)
-    else:
-        job.future.set_result(result)
+    def _connection(self) -> DuckDBPyConnection:
+        """The connection to write with; of a file opened anew, if DuckDB has given it up."""
+        if self._given_up:
+            _log.warning("opening the database anew")
+            self._database.reopen()
+            self._given_up = False
+        return self._database.writing
+
+    def _tidy(self) -> None:
+        try:
+            self._database.checkpoint_when_due()
+        except Exception as error:  # noqa: BLE001 -- what was committed is safe in the log
+            _log.error("checkpoint failed", reason=reason_of(error))
+            self._given_up |= is_given_up(error)

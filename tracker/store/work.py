@@ -1,0 +1,52 @@
+"""What the writer is asked to do, and what it tells of itself."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from duckdb import DuckDBPyConnection
+
+    from schemas.session import IngestAnswer
+    from tracker.store.rows import EventRow
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class WriterStatistics:
+    """What the writer did since it started."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    failed: int = 0
+    commits: int = 0
+    last_error: str = ""
+    """Why the last group was not stored; empty: it was."""
+    disk_full: bool = False
+    """Whether that was for want of room."""
+
+    def working(self) -> None:
+        """Something was stored."""
+        self.last_error, self.disk_full = "", False
+
+
+@dataclass(slots=True)
+class Request:
+    """Events to store, and who waits for it; the size is bytes in memory, about."""
+
+    rows: Sequence[EventRow]
+    size: int
+    future: Future[IngestAnswer] = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class Job(Generic[Result]):
+    """Anything else to do with the writer's connection, and who waits for its result."""
+
+    work: Callable[[DuckDBPyConnection], Result]
+    future: Future[Result] = field(default_factory=Future)
