@@ -155,6 +155,7 @@ class Indexer:
 
     def _run(self) -> None:
         import os
+
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 0)
         while not self._closed.is_set():
             try:
