@@ -154,9 +154,6 @@ class Indexer:
         self._waiting_bytes = 0
 
     def _run(self) -> None:
-        import os
-
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 0)
         while not self._closed.is_set():
             try:
                 busy = self._advance()
