@@ -31,8 +31,8 @@ MERGED = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
         ),
         (
             {},
-            ["[install]\nfind_links =\n  /opt/wheels\n  /srv/more\nno-index = true\n"],
-            {"UV_FIND_LINKS": "/opt/wheels,/srv/more", "UV_NO_INDEX": "1"} | MERGED,
+            ["[install]\nfind_links =\n  /srv/wheels\n  /srv/more\nno-index = true\n"],
+            {"UV_FIND_LINKS": "/srv/wheels,/srv/more", "UV_NO_INDEX": "1"} | MERGED,
         ),
         ({"PIP_TRUSTED_HOST": "pkgs.example"}, [], {"UV_INSECURE_HOST": "pkgs.example"}),
         (
