@@ -5,7 +5,6 @@ Every answer comes from ``tracker.sessions``; what is decided here is only what 
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from prometheus_client.exposition import choose_encoder
@@ -13,10 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from schemas.errors import Busy, InvalidInput
+from schemas.errors import InvalidInput
 from schemas.health import Probe
-from schemas.session import IngestAnswer
-from tracker.batches import read_events
 from tracker.metrics import registry_for
 from tracker.session_parameters import (
     EVENT_PARAMETERS,
@@ -26,7 +23,7 @@ from tracker.session_parameters import (
 )
 from tracker.store.probes import DATABASE, TRACKING
 from tracker.web.app import from_loopback, require
-from tracker.web.errors import Refused, read_json
+from tracker.web.errors import read_json
 from tracker.web.identity import Identity, health_answer
 from tracker.web.parameters import json_answer, read_number, read_query
 
@@ -38,9 +35,6 @@ if TYPE_CHECKING:
 NAME = "Session-Buddy MCP server"
 ESSENTIAL = frozenset({NAME, DATABASE, TRACKING})
 """Without these the server is of no use, and ``/health`` answers 503."""
-
-LARGE_BODY = 100_000
-"""Bytes from which a body is read in a thread, so that other requests need not wait for it."""
 
 
 class Api:
@@ -61,7 +55,6 @@ class Api:
         return [
             Route("/health", self.health),
             Route("/metrics", self.metrics),
-            Route("/api/v1/events", self.ingest, methods=["POST"]),
             Route("/api/v1/events", self.newest_events),
             Route("/api/v1/sessions", self.sessions),
             Route("/api/v1/sessions/{session_id}", self.session),
@@ -83,25 +76,6 @@ class Api:
             require(request, "read")
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(self._registry), headers={"Content-Type": content_type})
-
-    async def ingest(self, request: Request) -> Response:
-        """Store a batch of events; answered when they are on disk."""
-        require(request, "ingest")
-        body, content_type = await request.body(), request.headers.get("content-type", "")
-        try:
-            if len(body) < LARGE_BODY:
-                events = read_events(body, content_type)
-            else:
-                events = await run_in_threadpool(read_events, body, content_type)
-            if not events:
-                return json_answer(IngestAnswer(accepted=0, duplicates=0))
-            stored = self._service.ingest(events)
-        except InvalidInput as error:
-            raise Refused(422, error.message, hint=error.hint) from None
-        except Busy as error:
-            again = {"Retry-After": "1"}
-            raise Refused(429, error.message, hint=error.hint, headers=again) from None
-        return json_answer(await asyncio.wrap_future(stored))
 
     def sessions(self, request: Request) -> Response:
         """Sessions, newest first."""

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 from starlette.concurrency import run_in_threadpool
+from starlette.routing import Route
 
 from schemas.errors import SessionopsError
 from tracker.api import NAME, Api
+from tracker.ingest_api import PATH, IngestApi
 from tracker.maintenance_api import MaintenanceApi
 from tracker.search_api import SearchApi
 from tracker.sessions import SessionService
@@ -55,12 +57,15 @@ def build(service: SessionService, identity: Identity) -> Starlette:
         finally:
             reaper.cancel()
 
+    ingest = IngestApi(service)
     routes = [
+        Route(PATH, ingest, methods=["POST"]),
         *Api(service, identity).routes(),
         *SearchApi(service).routes(),
         *MaintenanceApi(service.maintenance).routes(),
     ]
-    return create_app(SERVICE, routes, service.settings, lifespan=lifespan)
+    direct = {("POST", PATH): ingest}
+    return create_app(SERVICE, routes, service.settings, direct=direct, lifespan=lifespan)
 
 
 def serve(settings: Settings) -> int:

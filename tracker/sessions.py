@@ -21,15 +21,18 @@ from schemas.session import Session, StoredEvent
 from tracker.maintenance import Maintenance
 from tracker.search.finder import SearchRequest
 from tracker.search.search import Search
+from tracker.session_pages import SessionPages
 from tracker.store import probes, queries
 from tracker.store.analytics import analyse
 from tracker.store.backup import back_up
 from tracker.store.database import OPEN_WAIT, Database
 from tracker.store.filters import EventFilter, SessionFilter
-from tracker.store.ingest import store_events, store_property
+from tracker.store.ingest import Ingest, store_property
+from tracker.store.known_ids import KnownIds
 from tracker.store.liveness import mark_abandoned
 from tracker.store.migrations import MIGRATIONS
-from tracker.store.rows import event_row
+from tracker.store.projection import project_again
+from tracker.store.rows import event_rows
 from tracker.store.search_hits import SearchFilter
 from tracker.store.totals import LAST_BACKUP, read_totals
 from tracker.store.writer import Writer
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
     from schemas.analytics import SessionAnalytics
     from schemas.backup import Manifest
+    from schemas.emitted import EmittedEvent
     from schemas.health import Probe
     from schemas.search import IndexProgress, SearchAnswer
     from schemas.session import Event, IngestAnswer
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from tracker.store.migrations import Migration, StoredSchema
     from tracker.store.rows import EventRow
     from tracker.store.totals import Totals
+    from tracker.store.work import Answerable
 
     Result = TypeVar("Result")
 
@@ -89,13 +94,20 @@ class SessionService:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.settings = settings
         self._database = database
-        self._writer = Writer(database, self._store)
+        known = KnownIds()
+        self._writer = Writer(database, Ingest(known, self._told))
+        database.before_reading = self._writer.settled
+        self._pages: SessionPages[SessionPage] = SessionPages(
+            settings.count("session_buddy.cache_size"), lambda: self._writer.version
+        )
         self._search = Search(database, self._writer, settings)
         self.maintenance = Maintenance(
             database, self._writer, self._paused, settings.places, self._search.disturbed
         )
         self._one_backup = threading.Lock()
         self._copying = False
+        self._loading = threading.Thread(target=known.load, args=(database,), daemon=True)
+        self._loading.start()
 
     @classmethod
     def open(
@@ -134,17 +146,23 @@ class SessionService:
             migrations=migrations,
             before_migration=backup_first,
         )
+        if database.crashed:
+            anew = project_again(database.writing)
+            _log.info("opened after a crash", sessions_made_anew=anew)
         return cls(database, settings)
 
-    def ingest(self, events: Sequence[Event]) -> Future[IngestAnswer]:
+    def ingest(self, events: Sequence[Event | EmittedEvent]) -> Future[IngestAnswer]:
         """Store events; the result is there when they are on disk.
 
         Raises:
             InvalidInput: a time or a number in an event cannot be right; nothing was stored.
             QueueFull: too much is waiting already; nothing was taken.
         """
-        now = datetime.now(UTC)
-        return self._writer.submit([event_row(event, now) for event in events])
+        return self._writer.submit(event_rows(events, datetime.now(UTC)))
+
+    def ingest_for(self, waiting: Answerable, events: Sequence[Event | EmittedEvent]) -> None:
+        """Store events as ``ingest`` does, and tell someone else than a future."""
+        self._writer.enqueue(event_rows(events, datetime.now(UTC)), waiting)
 
     def list_sessions(
         self,
@@ -165,10 +183,15 @@ class SessionService:
         Raises:
             InvalidInput: an unknown status, a page out of bounds, or a made-up cursor.
         """
-        records, total, further = queries.list_sessions(
-            self._database, wanted or SessionFilter(), limit=limit, offset=offset, cursor=cursor
-        )
-        return SessionPage([Session(**record) for record in records], total, further)
+        wanted = wanted or SessionFilter()
+
+        def read() -> SessionPage:
+            records, total, further = queries.list_sessions(
+                self._database, wanted, limit=limit, offset=offset, cursor=cursor
+            )
+            return SessionPage([Session(**record) for record in records], total, further)
+
+        return self._pages.get((wanted, limit, offset, cursor), read)
 
     def get_session(self, session_id: str) -> Session:
         """One session.
@@ -318,14 +341,13 @@ class SessionService:
 
     def close(self) -> None:
         """Store what is waiting and give the database back. Doing it twice is allowed."""
+        self._loading.join()
         self._search.close()
         self._writer.close()
         self._database.close()
 
-    def _store(self, writing: DuckDBPyConnection, rows: Sequence[EventRow]) -> set[str]:
-        new = store_events(writing, rows)
+    def _told(self, rows: Sequence[EventRow], new: set[str]) -> None:
         self._search.offer(rows, new)
-        return new
 
     def _paused(self, work: Callable[[DuckDBPyConnection], Result]) -> Result:
         self._copying = True

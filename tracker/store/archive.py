@@ -85,12 +85,6 @@ def bring_back(connection: DuckDBPyConnection, session_ids: Sequence[str]) -> No
         _moved_events(connection, session_ids, _FROM_ARCHIVE)
 
 
-def archived_among(connection: DuckDBPyConnection, session_ids: Sequence[str]) -> set[str]:
-    """Which of these sessions are in the archive."""
-    query = "SELECT session_id FROM archived_sessions WHERE session_id IN ({marks})"
-    return {found for (found,) in looked_up(connection, query, session_ids)}
-
-
 def archived_events(connection: DuckDBPyConnection, session_ids: Collection[str]) -> Iterator[str]:
     """The ids of all events of archived sessions."""
     query = "SELECT event_id FROM archived_events WHERE session_id IN ({marks})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,13 +35,26 @@ class WriterStatistics:
         self.last_error, self.disk_full = "", False
 
 
+class Answerable(Protocol):
+    """Who waits for an answer: a future, or something like one."""
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Whether anybody still waits."""
+
+    def set_result(self, result: IngestAnswer, /) -> None:
+        """Answer."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Fail."""
+
+
 @dataclass(slots=True)
 class Request:
     """Events to store, and who waits for it; the size is bytes in memory, about."""
 
     rows: Sequence[EventRow]
     size: int
-    future: Future[IngestAnswer] = field(default_factory=Future)
+    future: Answerable
 
 
 @dataclass(slots=True)
@@ -49,4 +62,7 @@ class Job(Generic[Result]):
     """Anything else to do with the writer's connection, and who waits for its result."""
 
     work: Callable[[DuckDBPyConnection], Result]
+    apart: bool = False
+    """Whether it leaves sessions and events alone, and needs nothing settled."""
+    writes: bool = True
     future: Future[Result] = field(default_factory=Future)

@@ -6,6 +6,7 @@ Shared by both servers. Knows neither of them: routes, lifespan and settings are
 from __future__ import annotations
 
 import ipaddress
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -18,11 +19,11 @@ from tracker.web.errors import answer_http_error, answer_known_error
 from tracker.web.gate import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
-    from starlette.types import Lifespan
+    from starlette.types import ASGIApp, Lifespan
 
     from schemas.settings import Settings
 
@@ -35,6 +36,7 @@ def create_app(
     routes: Sequence[BaseRoute],
     settings: Settings,
     *,
+    direct: Mapping[tuple[str, str], ASGIApp] = MappingProxyType({}),
     lifespan: Lifespan[Starlette] | None = None,
     max_body: int = MAX_BODY,
 ) -> Starlette:
@@ -44,6 +46,8 @@ def create_app(
         service: ``session-buddy`` or ``mahavishnu``; the audience of its tokens.
         routes: its routes; each asks ``require`` for the scope that it needs.
         settings: the settings in force.
+        direct: what answers a method and path that is asked for thousands of times a second; no
+            router, exception handler or request object stands before it.
         lifespan: opens and closes what the routes need.
         max_body: bytes of the longest request body.
 
@@ -58,7 +62,7 @@ def create_app(
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(Gate, hosts=(host,), max_body=max_body)],
+        middleware=[Middleware(Gate, hosts=(host,), max_body=max_body, direct=direct)],
         exception_handlers={
             SessionopsError: answer_known_error,
             HTTPException: answer_http_error,

@@ -1,0 +1,91 @@
+"""``POST /api/v1/events``: the route that emitters send to, thousands of times a second.
+
+It speaks ASGI itself: Starlette's request, routing and exception handling would take as long as
+everything else that happens to an event before it is written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from pydantic_core import to_json
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from schemas.errors import Busy, InvalidInput
+from schemas.session import IngestAnswer
+from tracker.acknowledgements import Acknowledgements
+from tracker.batches import read_events
+from tracker.web.errors import Refused
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from tracker.sessions import SessionService
+    from tracker.web.auth import Guard
+
+PATH = "/api/v1/events"
+
+LARGE_BODY = 1_000_000
+"""Bytes from which a body is read in a thread, so that other requests need not wait for it."""
+
+
+class IngestApi:
+    """Stores a batch of events and answers when they are on disk.
+
+    Args:
+        service: the sessions.
+    """
+
+    def __init__(self, service: SessionService) -> None:
+        self._service = service
+        self._acknowledgements: Acknowledgements[IngestAnswer] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = dict(reversed(scope["headers"]))
+        guard: Guard = scope["app"].state.guard
+        claims = guard.check(headers.get(b"authorization", b"").decode("latin-1"), "ingest")
+        scope["state"]["subject"] = claims.subject
+        body = await _body(receive)
+        try:
+            answer = await self._stored(body, headers.get(b"content-type", b"").decode("latin-1"))
+        except InvalidInput as error:
+            raise Refused(422, error.message, hint=error.hint) from None
+        except Busy as error:
+            again = {"Retry-After": "1"}
+            raise Refused(429, error.message, hint=error.hint, headers=again) from None
+        await _send_json(send, to_json(answer) + b"\n")
+
+    async def _stored(self, body: bytes, content_type: str) -> IngestAnswer:
+        if len(body) < LARGE_BODY:
+            events = read_events(body, content_type)
+        else:
+            events = await run_in_threadpool(read_events, body, content_type)
+        if not events:
+            return IngestAnswer(accepted=0, duplicates=0)
+        if self._acknowledgements is None:
+            self._acknowledgements = Acknowledgements()
+        acknowledged = self._acknowledgements.expect()
+        self._service.ingest_for(acknowledged, events)
+        return await acknowledged.future
+
+
+async def _body(receive: Receive) -> bytes:
+    pieces = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(cast("bytes", message.get("body", b"")))
+        if not message.get("more_body", False):
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _send_json(send: Send, content: bytes) -> None:
+    headers = [
+        (b"content-length", str(len(content)).encode()),
+        (b"content-type", b"application/json"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
