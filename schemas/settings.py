@@ -89,7 +89,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("session_buddy.db_path", "SESSION_BUDDY_DB_PATH", "path", "", "2.1", "database file; empty: sessions.db in the tracker's home"),
     Setting("session_buddy.log_level", "SESSION_BUDDY_LOG_LEVEL", "text", "INFO", "2.2", "least level that is logged", choices=LEVELS),
     Setting("session_buddy.log_format", "SESSION_BUDDY_LOG_FORMAT", "text", "logfmt", "5.4", "shape of a log line", choices=("logfmt", "json")),
-    Setting("session_buddy.cache_size", "SESSION_BUDDY_CACHE_SIZE", "count", 1000, "6.1", "newest sessions kept in memory", low=0, high=1000000),
+    Setting("session_buddy.cache_size", "SESSION_BUDDY_CACHE_SIZE", "count", 1000, "6.1", "sessions kept in memory, of the lists asked for last; 0: none", low=0, high=1000000),
     Setting("session_buddy.semantic_search.enabled", "SESSION_BUDDY_SEMANTIC_SEARCH", "flag", True, "2.1", "search by meaning"),
     Setting("session_buddy.semantic_search.model", "SESSION_BUDDY_EMBEDDING_MODEL", "text", "all-MiniLM-L6-v2", "2.1", "embedding model"),
     Setting("session_buddy.semantic_search.similarity_threshold", "SESSION_BUDDY_SIMILARITY_THRESHOLD", "number", 0.0, "2.3", "hits below it are left out; 0: only ranked", low=0, high=1),
