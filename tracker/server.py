@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from schemas.errors import SessionopsError
 from tracker.api import NAME, Api
 from tracker.maintenance_api import MaintenanceApi
+from tracker.mcp.mount import McpMount
 from tracker.search_api import SearchApi
 from tracker.sessions import SessionService
 from tracker.web.app import create_app
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from schemas.settings import Settings
+    from tracker.mcp.mount import Manager
 
 SERVICE = "session-buddy"
 REAPER_SECONDS = 15.0
@@ -46,6 +48,14 @@ def build(service: SessionService, identity: Identity) -> Starlette:
     Raises:
         InvalidInput: no usable signing key, or an address that is not loopback.
     """
+    api = Api(service, identity)
+
+    def session_manager() -> Manager:
+        from tracker.mcp.server import session_manager
+
+        return session_manager(service, api.found)
+
+    mcp = McpMount(session_manager)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -54,11 +64,13 @@ def build(service: SessionService, identity: Identity) -> Starlette:
             yield
         finally:
             reaper.cancel()
+            await mcp.close()
 
     routes = [
-        *Api(service, identity).routes(),
+        *api.routes(),
         *SearchApi(service).routes(),
         *MaintenanceApi(service.maintenance).routes(),
+        *mcp.routes(),
     ]
     return create_app(SERVICE, routes, service.settings, lifespan=lifespan)
 
