@@ -67,7 +67,10 @@ class McpMount:
         """Answer one request."""
         scope.setdefault("state", {})["claims"] = _admit(Request(scope))
         manager = await self._manager()
-        await manager.handle_request(scope, receive, send)
+        # RFC 9110 section 5.5: white space around a value is not part of it. The parser leaves what
+        # comes after it, and MCP compares headers with the body.
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        await manager.handle_request({**scope, "headers": headers}, receive, send)
 
     async def close(self) -> None:
         """Close what was opened, if anything was."""
