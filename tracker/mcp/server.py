@@ -98,7 +98,7 @@ async def _called(tool: Tool, arguments: dict[str, Any], claims: Claims) -> Call
     outcome, session_id = "ok", None
     try:
         if tool.scope and tool.scope not in claims.scopes:
-            hint = f"mahavishnu generate-token --scope {tool.scope}"
+            hint = f"mahavishnu generate-token --audience session-buddy --scope {tool.scope}"
             raise ToolFailed(f"this token does not allow {tool.scope!r}\n  {hint}")  # noqa: TRY301
         answer = await run_in_threadpool(tool.call, arguments)
         session_id = answer.get("session_id")
