@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -16,7 +17,8 @@ NOT_FOUND = 6
 def main() -> NoReturn:
     """Become ``session-buddy mcp stdio``, or say on standard error that there is none."""
     for command in candidates():
-        if os.access(command, os.X_OK):
+        # One that is not there, or whose interpreter is gone, is passed over.
+        with contextlib.suppress(OSError):
             os.execv(command, [str(command), "mcp", "stdio"])  # noqa: S606 -- no shell is wanted
     print(f"error: there is no {COMMAND} command", file=sys.stderr)
     print("  deploy it with: invoke deploy", file=sys.stderr)

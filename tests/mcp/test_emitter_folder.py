@@ -85,6 +85,15 @@ def test_the_release_in_use_comes_first(home):
     assert said.stdout == "the release mcp stdio\n"
 
 
+def test_a_release_whose_interpreter_is_gone_is_passed_over(home, tracker):
+    release(home, says="never")
+    command = home.deployed / "current" / "bin" / "session-buddy"
+    command.write_text("#!/gone/python\n")
+    said = home.ask([sys.executable, "-m", "session_buddy"], cwd=COMPAT)
+    answer = json.loads(said.stdout)["result"]["structuredContent"]
+    assert answer["pid"] == tracker.process().pid
+
+
 def test_another_home_may_be_named(home, tmp_path):
     release(home, says="the release")
     moved = home.deployed.rename(tmp_path / "elsewhere")

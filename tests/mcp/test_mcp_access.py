@@ -68,11 +68,12 @@ class TestTokens:
         answer = tracker.post(call("health_check"), token=tracker.token(scope)).json()["result"]
         assert answer["isError"] is False
 
-    def test_no_token_is_in_the_log(self, tracker):
+    def test_the_log_names_the_tool_and_holds_no_token(self, tracker):
         token = tracker.token("read")
         tracker.post(call("list_sessions"), token=token)
         log = (tracker.places.tracker_log / "session-buddy.log").read_text()
         assert "tool=list_sessions" in log
+        assert "session: None" not in log
         assert token not in log
 
 

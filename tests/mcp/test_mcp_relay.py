@@ -265,3 +265,14 @@ class TestOutages:
                 connection.recv(65536)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
                 assert "see whether that is" in started.receive()["error"]["message"]
+
+    def test_an_answer_that_is_none_is_an_error_too(self, down, relay):
+        with socket.create_server(("127.0.0.1", down.settings.count("session_buddy.port"))) as web:
+            started = relay(down)
+            started.send(PING | {"id": 4})
+            connection, _ = web.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+                answer = started.receive()
+        assert (answer["id"], answer["error"]["code"]) == (4, -32603)

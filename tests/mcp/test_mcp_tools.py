@@ -83,8 +83,8 @@ class TestEveryWay:
     def test_a_tool_that_does_not_exist_is_named(self, tracker, over, mode, version):
         async def called():
             async with tracker.connected(over, mode=mode) as client:
-                with pytest.raises(MCPError, match="there is no tool 'drop_sessions'"):
-                    await client.call_tool("drop_sessions", {})
+                with pytest.raises(MCPError, match="there is no tool 'löschen'"):
+                    await client.call_tool("löschen", {})
 
         asyncio.run(called())
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Id = str | int | float | None
 
-PARSE_ERROR, INVALID_REQUEST = -32700, -32600
+PARSE_ERROR, INVALID_REQUEST, INTERNAL_ERROR = -32700, -32600, -32603
 UNAVAILABLE = -32000
 """From the range that JSON-RPC leaves to servers: what is behind the relay cannot be had."""
 

@@ -16,6 +16,7 @@ from schemas.errors import NotAuthorised, SessionopsError
 from tracker.client.jsonrpc import (
     CANCELLED,
     INITIALIZE,
+    INTERNAL_ERROR,
     INVALID_REQUEST,
     Id,
     Incoming,
@@ -115,7 +116,7 @@ class Relay:
         try:
             answer = self._answer(message)
             if message.awaited and self._still_awaited(message.id):
-                self._write(addressed(answer, message.id))
+                self._write(answer)
         finally:
             with self._lock:
                 self._workers.discard(threading.current_thread())
@@ -124,9 +125,16 @@ class Relay:
     def _answer(self, message: Incoming) -> bytes:
         try:
             answer = self._asked(message)
+            if message.awaited:
+                answer = addressed(answer, message.id)
         except SessionopsError as error:
             self._tell(str(error))
             return unavailable(message.id, error)
+        except Exception as error:  # noqa: BLE001 -- without an answer the client waits for ever
+            self._tell(f"{type(error).__name__}: {error}")
+            return failure(
+                message.id, INTERNAL_ERROR, "the relay failed; its standard error says why"
+            )
         self._told = ""
         if message.method == INITIALIZE:
             self._version = negotiated_version(answer)

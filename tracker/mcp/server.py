@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,9 @@ def session_manager(
         on_call_tool=call_tool,
         get_tool_input_schema=lambda name: tools[name].input_schema if name in tools else None,
     )
+    # It says at INFO that it terminates "session None", for every request.
+    noisy = logging.getLogger("mcp.server.streamable_http")
+    noisy.setLevel(max(logging.WARNING, logging.root.level))
     # Foreign Host and Origin are refused at the gate, and so is too long a body, for all routes
     # alike; a second opinion here would only disagree with it one day.
     return StreamableHTTPSessionManager(
