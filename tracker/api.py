@@ -30,6 +30,7 @@ from tracker.web.parameters import json_answer, read_number, read_query
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from schemas.health import Health
     from tracker.sessions import SessionService
 
 NAME = "Session-Buddy MCP server"
@@ -63,12 +64,16 @@ class Api:
             Route("/api/v1/backups", self.backup, methods=["POST"]),
         ]
 
-    def health(self, _: Request) -> Response:
-        """What this server finds when it looks at itself; needs no token."""
+    def found(self) -> Health:
+        """What this server finds when it looks at itself."""
         found = self._service.probes()
         works = all(probe.ok is not False for probe in found if probe.name in ESSENTIAL)
         server = Probe(NAME, ok=works, value="healthy" if works else "unhealthy")
-        return health_answer(self._identity.health([server, *found], ESSENTIAL))
+        return self._identity.health([server, *found], ESSENTIAL)
+
+    def health(self, _: Request) -> Response:
+        """What this server finds when it looks at itself; needs no token."""
+        return health_answer(self.found())
 
     def metrics(self, request: Request) -> Response:
         """The metrics as text; from this machine no token is needed."""

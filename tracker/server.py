@@ -17,6 +17,7 @@ from schemas.errors import SessionopsError
 from tracker.api import NAME, Api
 from tracker.ingest_api import PATH, IngestApi
 from tracker.maintenance_api import MaintenanceApi
+from tracker.mcp.mount import McpMount
 from tracker.search_api import SearchApi
 from tracker.sessions import SessionService
 from tracker.web.app import create_app
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from schemas.settings import Settings
+    from tracker.mcp.mount import Manager
 
 SERVICE = "session-buddy"
 REAPER_SECONDS = 15.0
@@ -48,6 +50,14 @@ def build(service: SessionService, identity: Identity) -> Starlette:
     Raises:
         InvalidInput: no usable signing key, or an address that is not loopback.
     """
+    api = Api(service, identity)
+
+    def session_manager() -> Manager:
+        from tracker.mcp.server import session_manager
+
+        return session_manager(service, api.found)
+
+    mcp = McpMount(session_manager)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -56,13 +66,15 @@ def build(service: SessionService, identity: Identity) -> Starlette:
             yield
         finally:
             reaper.cancel()
+            await mcp.close()
 
     ingest = IngestApi(service)
     routes = [
         Route(PATH, ingest, methods=["POST"]),
-        *Api(service, identity).routes(),
+        *api.routes(),
         *SearchApi(service).routes(),
         *MaintenanceApi(service.maintenance).routes(),
+        *mcp.routes(),
     ]
     direct = {("POST", PATH): ingest}
     return create_app(SERVICE, routes, service.settings, direct=direct, lifespan=lifespan)
