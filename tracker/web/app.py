@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -16,6 +17,7 @@ from schemas.errors import InvalidInput, SessionopsError
 from tracker.web.auth import Claims, Guard, load_keys
 from tracker.web.errors import answer_http_error, answer_known_error
 from tracker.web.gate import Gate
+from tracker.web.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 MAX_BODY = 16_000_000
 """Bytes of the longest request body."""
 
+LONGEST_ID = 200
+"""Characters of an id that somebody sent, in a log line."""
+
 
 def create_app(
     service: str,
@@ -37,6 +42,7 @@ def create_app(
     *,
     lifespan: Lifespan[Starlette] | None = None,
     max_body: int = MAX_BODY,
+    traffic: Traffic | None = None,
 ) -> Starlette:
     """The application of one server.
 
@@ -46,6 +52,7 @@ def create_app(
         settings: the settings in force.
         lifespan: opens and closes what the routes need.
         max_body: bytes of the longest request body.
+        traffic: counts the requests, for the routes that show it.
 
     Raises:
         InvalidInput: no usable signing key, or an address that is not loopback.
@@ -58,7 +65,9 @@ def create_app(
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(Gate, hosts=(host,), max_body=max_body)],
+        middleware=[
+            Middleware(Gate, hosts=(host,), max_body=max_body, traffic=traffic or Traffic())
+        ],
         exception_handlers={
             SessionopsError: answer_known_error,
             HTTPException: answer_http_error,
@@ -80,9 +89,19 @@ def require(request: Request, scope: str) -> Claims:
         Forbidden: a token without the scope (403).
     """
     guard: Guard = request.app.state.guard
+    if "session_id" in request.path_params:
+        about_session(request, request.path_params["session_id"])
     claims = guard.check(request.headers.get("authorization", ""), scope)
     request.scope.setdefault("state", {})["subject"] = claims.subject
     return claims
+
+
+def about_session(request: Request, session_id: str) -> None:
+    """Name the session that a request is about in every log line that is written for it."""
+    session_id = session_id[:LONGEST_ID]
+    # A route that blocks runs in a thread with a context of its own, so the gate is told apart.
+    request.scope.setdefault("state", {})["session_id"] = session_id
+    structlog.contextvars.bind_contextvars(session_id=session_id)
 
 
 def from_loopback(request: Request) -> bool:

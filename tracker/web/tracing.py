@@ -1,0 +1,220 @@
+"""Spans of requests and of what is done for them (guide 2.2); without tracing, next to nothing.
+
+OpenTelemetry is imported only when the settings ask for traces, by ``tracker.web.otlp``. No span
+holds what somebody typed: neither a command, nor a query, nor an error's text.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
+
+    from opentelemetry.trace import Span, Tracer
+    from starlette.types import Scope
+
+    from schemas.settings import Settings
+    from tracker.web.otlp import Export
+
+    Attribute = str | int | float | bool
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+INSTALL = "pip install 'sessionops[otel]'"
+UNTRACED = frozenset({"/health", "/metrics"})
+"""Paths that are asked for every few seconds by machines; their spans would bury the others."""
+
+SERVER_ERROR = 500
+
+_log = structlog.get_logger("tracing")
+_export: Export | None = None
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+def wanted(settings: Settings) -> bool:
+    """Whether the settings ask for traces: ``tracing_enabled``, or the exporter ``otlp``."""
+    exporters = settings.text("mahavishnu.observability.traces_exporter").lower().split(",")
+    names = {name.strip() for name in exporters} - {""}
+    if "none" in names:
+        return False
+    return "otlp" in names or settings.flag("mahavishnu.observability.tracing_enabled")
+
+
+def start(service: str, settings: Settings) -> None:
+    """Begin to send traces, if the settings ask for it; a server runs on without them.
+
+    Args:
+        service: ``session-buddy`` or ``mahavishnu``; its name in the traces, unless
+            ``OTEL_SERVICE_NAME`` says otherwise.
+        settings: the settings in force.
+    """
+    global _export  # noqa: PLW0603 -- one process is one server, and hooks are everywhere
+    if not wanted(settings):
+        return
+    try:
+        from tracker.web.otlp import Export
+    except ImportError as error:
+        _log.warning("no traces", reason=f"{error.name} is not installed", hint=INSTALL)
+        return
+    try:
+        _export = Export.of(service, settings)
+    except (ValueError, ImportError) as error:
+        _log.warning("no traces", reason=str(error))
+        return
+    _log.info("traces are sent", to=_export.endpoint, protocol=_export.protocol)
+
+
+def stop() -> None:
+    """Send what is left, for two seconds at the most, and end. Doing it twice is allowed."""
+    global _export
+    ending, _export = _export, None
+    if ending is not None:
+        ending.close()
+
+
+class RequestSpan:
+    """The span of a request that is under way."""
+
+    def __init__(self, span: Span, method: str) -> None:
+        self._span = span
+        self._method = method
+
+    def answered(self, route: str, status: int) -> None:
+        """Note what became of the request.
+
+        Args:
+            route: the template of its route; empty: none.
+            status: of the answer.
+        """
+        if route:
+            self._span.update_name(f"{self._method} {route}")
+            self._span.set_attribute("http.route", route)
+        self._span.set_attribute("http.response.status_code", status)
+        if status >= SERVER_ERROR:
+            self._span.set_attribute("error.type", str(status))
+            _mark_failed(self._span)
+
+
+def request(scope: Scope) -> AbstractContextManager[RequestSpan | None]:
+    """A span around a request; it continues the trace of a client that sends ``traceparent``.
+
+    https://www.w3.org/TR/trace-context/, and the names of
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/.
+    """
+    if _export is None or scope["path"] in UNTRACED:
+        return _NOTHING
+    return _request(_export, scope)
+
+
+@contextmanager
+def _request(export: Export, scope: Scope) -> Iterator[RequestSpan]:
+    from starlette.datastructures import Headers
+
+    headers, method = Headers(scope=scope), scope["method"]
+    client = scope.get("client")
+    attributes: dict[str, Attribute] = {
+        "http.request.method": method,
+        "url.scheme": scope.get("scheme", "http"),
+        **({"client.address": client[0]} if client else {}),
+    }
+    carrier = {name: headers[name] for name in ("traceparent", "tracestate") if name in headers}
+    with export.request_span(method, carrier, attributes) as span:
+        trace_id = f"{span.get_span_context().trace_id:032x}"
+        with structlog.contextvars.bound_contextvars(trace_id=trace_id):
+            yield RequestSpan(span, method)
+
+
+def span(name: str, **attributes: Attribute) -> AbstractContextManager[object]:
+    """A span around a piece of work, within the span of the request that it is done for."""
+    if _export is None:
+        return _NOTHING
+    return _span(_export.tracer, name, attributes)
+
+
+@contextmanager
+def _span(tracer: Tracer, name: str, attributes: dict[str, Attribute]) -> Iterator[None]:
+    # The texts of errors quote what was asked, so of an error only the class is told.
+    with tracer.start_as_current_span(
+        name, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield
+        except Exception as error:
+            current.set_attribute("error.type", type(error).__name__)
+            _mark_failed(current)
+            raise
+
+
+def _mark_failed(current: Span) -> None:
+    from opentelemetry.trace import StatusCode
+
+    current.set_status(StatusCode.ERROR)
+
+
+def traced(name: str) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+    """A decorator: every call is a span."""
+
+    def decorate(work: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        @functools.wraps(work)
+        def around(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            if _export is None:
+                return work(*args, **kwargs)
+            with span(name):
+                return work(*args, **kwargs)
+
+        return around
+
+    return decorate
+
+
+class CommitClock:
+    """When the newest group of events was stored; written and read by the writer's thread."""
+
+    def __init__(self) -> None:
+        self._began = self._ended = 0
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Measure a commit, also one that fails."""
+        self._began = time.time_ns()
+        try:
+            yield
+        finally:
+            self._ended = time.time_ns()
+
+    def follow(self, stored: Future[Any], events: int) -> None:
+        """Make spans of a request's wait for the writer and of the commit that it was part of.
+
+        Args:
+            stored: is done in the writer's thread, right after the commit.
+            events: how many the request holds.
+        """
+        if _export is None:
+            return
+        from opentelemetry.context import get_current
+
+        tracer, parent, asked = _export.tracer, get_current(), time.time_ns()
+
+        def done(answer: Future[Any]) -> None:
+            began = max(asked, self._began)
+            waited = tracer.start_span("ingest.wait", parent, start_time=asked)
+            waited.end(began)
+            commit = tracer.start_span(
+                "ingest.commit", parent, start_time=began, attributes={"ingest.events": events}
+            )
+            failure = None if answer.cancelled() else answer.exception()
+            if failure is not None:
+                commit.set_attribute("error.type", type(failure).__name__)
+                _mark_failed(commit)
+            commit.end(max(began, self._ended))
+
+        stored.add_done_callback(done)
