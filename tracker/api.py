@@ -25,19 +25,24 @@ from tracker.session_parameters import (
     session_filter,
 )
 from tracker.store.probes import DATABASE, TRACKING
-from tracker.web.app import from_loopback, require
+from tracker.web.app import about_session, from_loopback, require
 from tracker.web.errors import Refused, read_json
 from tracker.web.identity import Identity, health_answer
 from tracker.web.parameters import json_answer, read_number, read_query
+from tracker.web.traffic import Distribution
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from tracker.sessions import SessionService
+    from tracker.web.traffic import Traffic
 
 NAME = "Session-Buddy MCP server"
 ESSENTIAL = frozenset({NAME, DATABASE, TRACKING})
 """Without these the server is of no use, and ``/health`` answers 503."""
+
+BATCH_BOUNDS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
+"""Upper bounds in events: from one at a time to a spool that is delivered at once."""
 
 LARGE_BODY = 100_000
 """Bytes from which a body is read in a thread, so that other requests need not wait for it."""
@@ -49,12 +54,16 @@ class Api:
     Args:
         service: the sessions.
         identity: this server.
+        traffic: counts its requests.
     """
 
-    def __init__(self, service: SessionService, identity: Identity) -> None:
+    def __init__(
+        self, service: SessionService, identity: Identity, traffic: Traffic | None = None
+    ) -> None:
         self._service = service
         self._identity = identity
-        self._registry = registry_for(service, identity)
+        self._batch_sizes = Distribution(BATCH_BOUNDS)
+        self._registry = registry_for(service, identity, traffic, self._batch_sizes)
 
     def routes(self) -> list[Route]:
         """Paths and what answers them."""
@@ -95,6 +104,13 @@ class Api:
                 events = await run_in_threadpool(read_events, body, content_type)
             if not events:
                 return json_answer(IngestAnswer(accepted=0, duplicates=0))
+            self._batch_sizes.add(len(events))
+            session_id = events[0].session_id
+            # The last is compared first, so that a batch of many sessions costs one look.
+            if events[-1].session_id == session_id and all(
+                event.session_id == session_id for event in events
+            ):
+                about_session(request, session_id)
             stored = self._service.ingest(events)
         except InvalidInput as error:
             raise Refused(422, error.message, hint=error.hint) from None

@@ -17,10 +17,12 @@ from tracker.api import NAME, Api
 from tracker.maintenance_api import MaintenanceApi
 from tracker.search_api import SearchApi
 from tracker.sessions import SessionService
+from tracker.web import tracing
 from tracker.web.app import create_app
 from tracker.web.identity import Identity
 from tracker.web.logs import configure_logging
 from tracker.web.run import serve as run_server
+from tracker.web.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,12 +57,13 @@ def build(service: SessionService, identity: Identity) -> Starlette:
         finally:
             reaper.cancel()
 
+    traffic = Traffic()
     routes = [
-        *Api(service, identity).routes(),
+        *Api(service, identity, traffic).routes(),
         *SearchApi(service).routes(),
         *MaintenanceApi(service.maintenance).routes(),
     ]
-    return create_app(SERVICE, routes, service.settings, lifespan=lifespan)
+    return create_app(SERVICE, routes, service.settings, lifespan=lifespan, traffic=traffic)
 
 
 def serve(settings: Settings) -> int:
@@ -80,11 +83,14 @@ def serve(settings: Settings) -> int:
         _log.warning("setting", warning=warning)
     host, port = settings.text("session_buddy.host"), settings.count("session_buddy.port")
     _say(f"Starting {NAME} on {host}:{port}")
+    tracing.start(SERVICE, settings)
     try:
         _serve(settings, host, port)
     except SessionopsError as error:
         _log.error("not started", reason=error.message, where=error.where, hint=error.hint)
         raise
+    finally:
+        tracing.stop()
     return 0
 
 

@@ -18,6 +18,7 @@ from schemas.errors import InvalidInput
 from schemas.moments import parse_range
 from schemas.release import version
 from schemas.session import Session, StoredEvent
+from tracker.life import LifeTrace
 from tracker.maintenance import Maintenance
 from tracker.search.finder import SearchRequest
 from tracker.search.search import Search
@@ -31,8 +32,9 @@ from tracker.store.liveness import mark_abandoned
 from tracker.store.migrations import MIGRATIONS
 from tracker.store.rows import event_row
 from tracker.store.search_hits import SearchFilter
-from tracker.store.totals import LAST_BACKUP, read_totals
+from tracker.store.totals import LAST_BACKUP, LAST_VERIFIED_BACKUP, read_totals
 from tracker.store.writer import Writer
+from tracker.web.tracing import CommitClock, traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,10 +91,17 @@ class SessionService:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.settings = settings
         self._database = database
+        self._life = LifeTrace(on=settings.flag("mahavishnu.trace_sessions"))
+        self._commits = CommitClock()
         self._writer = Writer(database, self._store)
         self._search = Search(database, self._writer, settings)
         self.maintenance = Maintenance(
-            database, self._writer, self._paused, settings.places, self._search.disturbed
+            database,
+            self._writer,
+            self._paused,
+            settings.places,
+            self._search.disturbed,
+            self._life,
         )
         self._one_backup = threading.Lock()
         self._copying = False
@@ -144,8 +153,11 @@ class SessionService:
             QueueFull: too much is waiting already; nothing was taken.
         """
         now = datetime.now(UTC)
-        return self._writer.submit([event_row(event, now) for event in events])
+        stored = self._writer.submit([event_row(event, now) for event in events])
+        self._commits.follow(stored, len(events))
+        return stored
 
+    @traced("sessions.list")
     def list_sessions(
         self,
         wanted: SessionFilter | None = None,
@@ -170,6 +182,7 @@ class SessionService:
         )
         return SessionPage([Session(**record) for record in records], total, further)
 
+    @traced("sessions.get")
     def get_session(self, session_id: str) -> Session:
         """One session.
 
@@ -178,6 +191,7 @@ class SessionService:
         """
         return Session(**queries.get_session(self._database, session_id))
 
+    @traced("events.list")
     def list_events(self, session_id: str, *, limit: int = 100, after: str = "") -> EventPage:
         """Events of a session in the order of their times.
 
@@ -188,6 +202,7 @@ class SessionService:
         records, further = queries.list_events(self._database, session_id, limit=limit, after=after)
         return EventPage([StoredEvent(**record) for record in records], further)
 
+    @traced("events.newest")
     def newest_events(
         self, wanted: EventFilter | None = None, *, limit: int = 100, cursor: str = ""
     ) -> EventPage:
@@ -201,6 +216,7 @@ class SessionService:
         )
         return EventPage([StoredEvent(**record) for record in records], further)
 
+    @traced("search")
     def search(
         self,
         query: str,
@@ -241,6 +257,7 @@ class SessionService:
         """How long searches took since the service was opened, by type."""
         return self._search.times.by_type()
 
+    @traced("analytics")
     def analytics(self, span: str = "7d", *, zone: str = "UTC") -> SessionAnalytics:
         """Numbers over the sessions that began in a range that ends now, archived ones too.
 
@@ -288,10 +305,12 @@ class SessionService:
         """
         silent_since = now - self.silence
         marked = self._writer.call(lambda writing: mark_abandoned(writing, silent_since)).result()
+        self._life.abandoned(marked)
         for session_id in marked:
             _log.info("session abandoned", session_id=session_id)
         return marked
 
+    @traced("backup")
     def backup(self, directory: str | None = None, *, reason: str = "requested") -> Manifest:
         """Make a backup while events go on being taken. A second one waits for the first.
 
@@ -310,9 +329,13 @@ class SessionService:
             manifest = back_up(
                 self._database.path, target, self._paused, reason=reason, release=version()
             )
-        self._writer.call(
-            lambda writing: store_property(writing, LAST_BACKUP, manifest.created_at)
-        ).result()
+        verified = datetime.now(UTC).isoformat(timespec="milliseconds")
+
+        def note(writing: DuckDBPyConnection) -> None:
+            store_property(writing, LAST_BACKUP, manifest.created_at)
+            store_property(writing, LAST_VERIFIED_BACKUP, verified)
+
+        self._writer.call(note).result()
         _log.info("backup made", name=manifest.name, events=manifest.events, bytes=manifest.size)
         return manifest
 
@@ -323,7 +346,8 @@ class SessionService:
         self._database.close()
 
     def _store(self, writing: DuckDBPyConnection, rows: Sequence[EventRow]) -> set[str]:
-        new = store_events(writing, rows)
+        with self._commits.measured():
+            new = self._life.stored(writing, rows, store_events)
         self._search.offer(rows, new)
         return new
 

@@ -21,7 +21,7 @@ from tracker.store.columns import (
 )
 from tracker.store.deletion import deleted_among
 from tracker.store.rows import EventRow, is_crash
-from tracker.store.states import SessionState, advance, gains, started
+from tracker.store.states import SessionState, advance, gains, losses, started
 from tracker.store.transactions import looked_up, transaction
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def _update_sessions(connection: DuckDBPyConnection, rows: Sequence[EventRow]) -
     for state in created:
         advance(state, early[state.session_id])
         _add(totals, gains(state, new=True, was_final=False))
+
+    _add(totals, losses(rows, [*changed.values(), *created]))
 
     if changed:
         columns = state_columns(list(changed.values()))

@@ -168,7 +168,10 @@ class Writer:
             return
         try:
             rows = [row for request in group for row in request.rows]
-            new = self._store(self._connection(), rows)
+            if len(group) == 1:  # what is logged meanwhile is logged for this request
+                new = group[0].context.run(self._store, self._connection(), rows)
+            else:
+                new = self._store(self._connection(), rows)
         except Exception as error:  # noqa: BLE001 -- it is handed to those who wait for it
             self._given_up |= is_given_up(error)
             self._commit_one_by_one(group, error)
@@ -182,7 +185,7 @@ class Writer:
             return
         for request in group:
             try:
-                new = self._store(self._connection(), request.rows)
+                new = request.context.run(self._store, self._connection(), request.rows)
             except Exception as own_error:  # noqa: BLE001 -- it is handed to who waits for it
                 self._given_up |= is_given_up(own_error)
                 self._fail(request, own_error)
@@ -210,7 +213,7 @@ class Writer:
         reason, full = reason_of(error), is_disk_full(error)
         # Senders come back every second; a full disk must not be filled with the news of it.
         log = _log.debug if reason == self.statistics.last_error else _log.error
-        log("events not stored", events=len(request.rows), reason=reason)
+        request.context.run(log, "events not stored", events=len(request.rows), reason=reason)
         self.statistics.last_error, self.statistics.disk_full = reason, full
         kind = DiskFull if full else SessionopsError
         hint = "make room; senders keep their events meanwhile" if full else _SEE_HEALTH
@@ -222,7 +225,7 @@ class Writer:
         if not job.future.set_running_or_notify_cancel():
             return
         try:
-            result = job.work(self._connection())
+            result = job.context.run(job.work, self._connection())
         except Exception as error:  # noqa: BLE001 -- it is handed to who waits for it
             self._given_up |= is_given_up(error)
             job.future.set_exception(understood(error))
