@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from deployments import unused_port, wait_for
@@ -14,7 +16,7 @@ from telemetry_servers import EVENTS, SESSIONS, made
 
 from schemas.settings import Settings
 from tracker.web.otlp import GRPC, HTTP, protocol_for
-from tracker.web.tracing import wanted
+from tracker.web.tracing import EXTRA, wanted
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -190,9 +192,17 @@ def test_without_the_extra_it_is_named_and_the_server_runs_on(tracker, tmp_path)
     tracker.start(**traced(4317, PYTHONPATH=str(hidden.parent)))
     [line] = tracker.lines(event="no traces")
     assert line["reason"] == "opentelemetry is not installed"
-    assert line["hint"] == "pip install 'sessionops[otel]'"
+    assert line["hint"] == (
+        f"the extra [otel]: uv pip install --python {sys.executable} {' '.join(EXTRA)}"
+    )
     tracker.send(made("s1", "session_start"))
     assert tracker.stop() == (0, "")
+
+
+def test_the_line_that_installs_the_extra_names_what_is_in_it():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    extra = project["project"]["optional-dependencies"]["otel"]
+    assert tuple(requirement.partition(">=")[0] for requirement in extra) == EXTRA
 
 
 def test_when_nobody_asks_for_traces_nothing_of_it_is_imported(tracker):

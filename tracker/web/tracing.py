@@ -7,6 +7,7 @@ holds what somebody typed: neither a command, nor a query, nor an error's text.
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-INSTALL = "pip install 'sessionops[otel]'"
+EXTRA = (
+    "opentelemetry-exporter-otlp-proto-grpc",
+    "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-sdk",
+)
+"""What the extra ``[otel]`` brings. A release has no pip and is on no index, so they are named."""
+
 UNTRACED = frozenset({"/health", "/metrics"})
 """Paths that are asked for every few seconds by machines; their spans would bury the others."""
 
@@ -63,7 +70,7 @@ def start(service: str, settings: Settings) -> None:
     try:
         from tracker.web.otlp import Export
     except ImportError as error:
-        _log.warning("no traces", reason=f"{error.name} is not installed", hint=INSTALL)
+        _log.warning("no traces", reason=f"{error.name} is not installed", hint=install_line())
         return
     try:
         _export = Export.of(service, settings)
@@ -71,6 +78,11 @@ def start(service: str, settings: Settings) -> None:
         _log.warning("no traces", reason=str(error))
         return
     _log.info("traces are sent", to=_export.endpoint, protocol=_export.protocol)
+
+
+def install_line() -> str:
+    """The command that installs the extra beside the server that runs."""
+    return f"the extra [otel]: uv pip install --python {sys.executable} {' '.join(EXTRA)}"
 
 
 def stop() -> None:
