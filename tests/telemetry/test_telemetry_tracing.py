@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from deployments import unused_port, wait_for
+from deployments import PATIENCE, deployment, unused_port, wait_for
 from otlp_receiver import attributes_of, over_grpc, over_http
 from telemetry_servers import EVENTS, SESSIONS, made
 
@@ -267,3 +268,36 @@ class TestAReceiverThatIsNotThere:
             tracker.send(made("s1", "session_start"))
             assert tracker.stop() == (0, "")
         assert tracker.lines(event="the last traces are lost")
+
+
+def test_the_mahavishnu_server_sends_its_own(tmp_path, monkeypatch):
+    receiver_port, port = unused_port(), unused_port()
+    made = deployment(tmp_path, monkeypatch, MAHAVISHNU_PORT=str(port))
+    with over_http(receiver_port) as received:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "orchestrator.cli", "mcp", "start", "--foreground"],
+            env={**made.environ, **traced(receiver_port)},
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            wait_for(lambda: answered(port, "/health"))
+            assert answered(port, "/api/v1/repos").status == 401
+            server.terminate()
+            assert server.wait(PATIENCE) == 0
+        finally:
+            server.kill()
+            server.wait()
+    assert received.services() == {"mahavishnu"}
+    assert {span.name for span in received.spans()} == {"GET /api/v1/repos"}
+
+
+def answered(port, path):
+    """The answer of a server, or None: nobody listens."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse()
+    except ConnectionRefusedError:
+        return None
+    finally:
+        connection.close()
