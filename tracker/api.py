@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from schemas.health import Health
     from tracker.sessions import SessionService
+    from tracker.web.traffic import Distribution, Traffic
 
 NAME = "Session-Buddy MCP server"
 ESSENTIAL = frozenset({NAME, DATABASE, TRACKING})
@@ -44,12 +45,20 @@ class Api:
     Args:
         service: the sessions.
         identity: this server.
+        traffic: counts its requests.
+        batch_sizes: events in requests of ingest.
     """
 
-    def __init__(self, service: SessionService, identity: Identity) -> None:
+    def __init__(
+        self,
+        service: SessionService,
+        identity: Identity,
+        traffic: Traffic | None = None,
+        batch_sizes: Distribution | None = None,
+    ) -> None:
         self._service = service
         self._identity = identity
-        self._registry = registry_for(service, identity)
+        self._registry = registry_for(service, identity, traffic, batch_sizes)
 
     def routes(self) -> list[Route]:
         """Paths and what answers them."""

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, cast
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 
 from schemas.errors import Busy, InvalidInput
 from schemas.session import IngestAnswer
 from tracker.acknowledgements import Acknowledgements
 from tracker.batches import read_events
+from tracker.web.app import about_session
 from tracker.web.errors import Refused
 
 if TYPE_CHECKING:
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
 
     from tracker.sessions import SessionService
     from tracker.web.auth import Guard
+    from tracker.web.traffic import Distribution
 
 PATH = "/api/v1/events"
+
+BATCH_BOUNDS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
+"""Upper bounds in events: from one at a time to a spool that is delivered at once."""
 
 LARGE_BODY = 1_000_000
 """Bytes from which a body is read in a thread, so that other requests need not wait for it."""
@@ -35,11 +41,17 @@ class IngestApi:
 
     Args:
         service: the sessions.
+        sizes: notes how many events requests have.
     """
 
-    def __init__(self, service: SessionService) -> None:
+    def __init__(self, service: SessionService, sizes: Distribution) -> None:
         self._service = service
+        self._sizes = sizes
         self._acknowledgements: Acknowledgements[IngestAnswer] | None = None
+
+    def routes(self) -> list[Route]:
+        """Paths and what answers them."""
+        return [Route(PATH, self, methods=["POST"])]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -49,7 +61,8 @@ class IngestApi:
         scope["state"]["subject"] = claims.subject
         body = await _body(receive)
         try:
-            answer = await self._stored(body, headers.get(b"content-type", b"").decode("latin-1"))
+            kind = headers.get(b"content-type", b"").decode("latin-1")
+            answer = await self._stored(scope, body, kind)
         except InvalidInput as error:
             raise Refused(422, error.message, hint=error.hint) from None
         except Busy as error:
@@ -57,13 +70,20 @@ class IngestApi:
             raise Refused(429, error.message, hint=error.hint, headers=again) from None
         await _send_json(send, to_json(answer) + b"\n")
 
-    async def _stored(self, body: bytes, content_type: str) -> IngestAnswer:
+    async def _stored(self, scope: Scope, body: bytes, content_type: str) -> IngestAnswer:
         if len(body) < LARGE_BODY:
             events = read_events(body, content_type)
         else:
             events = await run_in_threadpool(read_events, body, content_type)
         if not events:
             return IngestAnswer(accepted=0, duplicates=0)
+        self._sizes.add(len(events))
+        session_id = events[0].session_id
+        # The last is compared first, so that a batch of many sessions costs one look.
+        if events[-1].session_id == session_id and all(
+            event.session_id == session_id for event in events
+        ):
+            about_session(scope, session_id)
         if self._acknowledgements is None:
             self._acknowledgements = Acknowledgements()
         acknowledged = self._acknowledgements.expect()

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING
 
 import structlog
 from starlette.concurrency import run_in_threadpool
-from starlette.routing import Route
 
 from schemas.errors import SessionopsError
 from tracker.api import NAME, Api
-from tracker.ingest_api import PATH, IngestApi
+from tracker.ingest_api import BATCH_BOUNDS, IngestApi
 from tracker.maintenance_api import MaintenanceApi
 from tracker.mcp.mount import McpMount
 from tracker.search_api import SearchApi
 from tracker.sessions import SessionService
+from tracker.web import tracing
 from tracker.web.app import create_app
 from tracker.web.identity import Identity
 from tracker.web.logs import configure_logging
 from tracker.web.run import serve as run_server
+from tracker.web.traffic import Distribution, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,7 +51,8 @@ def build(service: SessionService, identity: Identity) -> Starlette:
     Raises:
         InvalidInput: no usable signing key, or an address that is not loopback.
     """
-    api = Api(service, identity)
+    traffic, batch_sizes = Traffic(), Distribution(BATCH_BOUNDS)
+    api = Api(service, identity, traffic, batch_sizes)
 
     def session_manager() -> Manager:
         from tracker.mcp.server import session_manager
@@ -68,16 +70,20 @@ def build(service: SessionService, identity: Identity) -> Starlette:
             reaper.cancel()
             await mcp.close()
 
-    ingest = IngestApi(service)
     routes = [
-        Route(PATH, ingest, methods=["POST"]),
         *api.routes(),
         *SearchApi(service).routes(),
         *MaintenanceApi(service.maintenance).routes(),
         *mcp.routes(),
     ]
-    direct = {("POST", PATH): ingest}
-    return create_app(SERVICE, routes, service.settings, direct=direct, lifespan=lifespan)
+    return create_app(
+        SERVICE,
+        routes,
+        service.settings,
+        direct=IngestApi(service, batch_sizes).routes(),
+        lifespan=lifespan,
+        traffic=traffic,
+    )
 
 
 def serve(settings: Settings) -> int:
@@ -97,11 +103,14 @@ def serve(settings: Settings) -> int:
         _log.warning("setting", warning=warning)
     host, port = settings.text("session_buddy.host"), settings.count("session_buddy.port")
     _say(f"Starting {NAME} on {host}:{port}")
+    tracing.start(SERVICE, settings)
     try:
         _serve(settings, host, port)
     except SessionopsError as error:
         _log.error("not started", reason=error.message, where=error.where, hint=error.hint)
         raise
+    finally:
+        tracing.stop()
     return 0
 
 

@@ -7,6 +7,7 @@ requests look is the faces'.
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from schemas.errors import InvalidInput
 from schemas.moments import parse_range
 from schemas.release import version
 from schemas.session import Session, StoredEvent
+from tracker.life import LifeTrace
 from tracker.maintenance import Maintenance
 from tracker.search.finder import SearchRequest
 from tracker.search.search import Search
@@ -34,12 +36,12 @@ from tracker.store.migrations import MIGRATIONS
 from tracker.store.projection import project_again
 from tracker.store.rows import event_rows
 from tracker.store.search_hits import SearchFilter
-from tracker.store.totals import LAST_BACKUP, read_totals
+from tracker.store.totals import LAST_BACKUP, LAST_VERIFIED_BACKUP, read_totals
 from tracker.store.writer import Writer
+from tracker.web.tracing import commit_followed, traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
     from typing import TypeVar
 
     from duckdb import DuckDBPyConnection
@@ -94,15 +96,27 @@ class SessionService:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.settings = settings
         self._database = database
+        self._life = LifeTrace(on=settings.flag("mahavishnu.trace_sessions"))
         known = KnownIds()
-        self._writer = Writer(database, Ingest(known, self._told))
+        stored = Ingest(
+            known,
+            self._told,
+            project=self._life.project,
+            brought_back=self._life.brought_back,
+        )
+        self._writer = Writer(database, stored)
         database.before_reading = self._writer.settled
         self._pages: SessionPages[SessionPage] = SessionPages(
             settings.count("session_buddy.cache_size"), lambda: self._writer.version
         )
         self._search = Search(database, self._writer, settings)
         self.maintenance = Maintenance(
-            database, self._writer, self._paused, settings.places, self._search.disturbed
+            database,
+            self._writer,
+            self._paused,
+            settings.places,
+            self._search.disturbed,
+            self._life,
         )
         self._one_backup = threading.Lock()
         self._copying = False
@@ -158,12 +172,17 @@ class SessionService:
             InvalidInput: a time or a number in an event cannot be right; nothing was stored.
             QueueFull: too much is waiting already; nothing was taken.
         """
-        return self._writer.submit(event_rows(events, datetime.now(UTC)))
+        future: Future[IngestAnswer] = Future()
+        self.ingest_for(future, events)
+        return future
 
     def ingest_for(self, waiting: Answerable, events: Sequence[Event | EmittedEvent]) -> None:
         """Store events as ``ingest`` does, and tell someone else than a future."""
-        self._writer.enqueue(event_rows(events, datetime.now(UTC)), waiting)
+        rows = event_rows(events, datetime.now(UTC))
+        followed = commit_followed(waiting, len(rows), lambda: self._writer.last_commit)
+        self._writer.enqueue(rows, followed)
 
+    @traced("sessions.list")
     def list_sessions(
         self,
         wanted: SessionFilter | None = None,
@@ -193,6 +212,7 @@ class SessionService:
 
         return self._pages.get((wanted, limit, offset, cursor), read)
 
+    @traced("sessions.get")
     def get_session(self, session_id: str) -> Session:
         """One session.
 
@@ -201,6 +221,7 @@ class SessionService:
         """
         return Session(**queries.get_session(self._database, session_id))
 
+    @traced("events.list")
     def list_events(self, session_id: str, *, limit: int = 100, after: str = "") -> EventPage:
         """Events of a session in the order of their times.
 
@@ -211,6 +232,7 @@ class SessionService:
         records, further = queries.list_events(self._database, session_id, limit=limit, after=after)
         return EventPage([StoredEvent(**record) for record in records], further)
 
+    @traced("events.newest")
     def newest_events(
         self, wanted: EventFilter | None = None, *, limit: int = 100, cursor: str = ""
     ) -> EventPage:
@@ -224,6 +246,7 @@ class SessionService:
         )
         return EventPage([StoredEvent(**record) for record in records], further)
 
+    @traced("search")
     def search(
         self,
         query: str,
@@ -264,6 +287,7 @@ class SessionService:
         """How long searches took since the service was opened, by type."""
         return self._search.times.by_type()
 
+    @traced("analytics")
     def analytics(self, span: str = "7d", *, zone: str = "UTC") -> SessionAnalytics:
         """Numbers over the sessions that began in a range that ends now, archived ones too.
 
@@ -311,10 +335,12 @@ class SessionService:
         """
         silent_since = now - self.silence
         marked = self._writer.call(lambda writing: mark_abandoned(writing, silent_since)).result()
+        self._life.abandoned(marked)
         for session_id in marked:
             _log.info("session abandoned", session_id=session_id)
         return marked
 
+    @traced("backup")
     def backup(self, directory: str | None = None, *, reason: str = "requested") -> Manifest:
         """Make a backup while events go on being taken. A second one waits for the first.
 
@@ -333,9 +359,13 @@ class SessionService:
             manifest = back_up(
                 self._database.path, target, self._paused, reason=reason, release=version()
             )
-        self._writer.call(
-            lambda writing: store_property(writing, LAST_BACKUP, manifest.created_at)
-        ).result()
+        verified = datetime.now(UTC).isoformat(timespec="milliseconds")
+
+        def note(writing: DuckDBPyConnection) -> None:
+            store_property(writing, LAST_BACKUP, manifest.created_at)
+            store_property(writing, LAST_VERIFIED_BACKUP, verified)
+
+        self._writer.call(note).result()
         _log.info("backup made", name=manifest.name, events=manifest.events, bytes=manifest.size)
         return manifest
 

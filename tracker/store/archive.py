@@ -42,10 +42,11 @@ _FROM_ARCHIVE = (
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How much was moved, or would be."""
+    """How much was moved, or would be; which sessions, if they were."""
 
     sessions: int
     events: int
+    session_ids: Sequence[str] = ()
 
 
 def archivable(connection: DuckDBPyConnection, before: datetime) -> Moved:
@@ -76,7 +77,7 @@ def archive_batch(connection: DuckDBPyConnection, before: datetime) -> Moved:
         ).fetchall()
         session_ids = [session_id for (session_id,) in rows]
         events = _moved_events(connection, session_ids, _TO_ARCHIVE) if rows else 0
-    return Moved(len(rows), events)
+    return Moved(len(rows), events, session_ids)
 
 
 def bring_back(connection: DuckDBPyConnection, session_ids: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from tracker.store.known_ids import KnownIds
+    from tracker.store.projection import Project
     from tracker.store.rows import EventRow
 
 _INSERT_EVENTS = """
@@ -48,15 +49,22 @@ class Ingest:
     Args:
         known: tells which sessions need not be looked for.
         told: called after each commit with the events of the group and the ids that were new.
+        project: brings sessions forward; see ``tracker.store.projection.project``.
+        brought_back: called with the ids of sessions that come back from the archive.
     """
 
     def __init__(
         self,
         known: KnownIds,
         told: Callable[[Sequence[EventRow], set[str]], object] = lambda *_: None,
+        *,
+        project: Project = project,
+        brought_back: Callable[[Sequence[str]], object] = lambda _: None,
     ) -> None:
         self._known = known
         self._told = told
+        self._project = project
+        self._brought_back = brought_back
         self._here: set[str] = set()
         self._unsettled: dict[str, list[EventRow]] = defaultdict(list)
         self._unheard: set[str] = set()
@@ -91,7 +99,7 @@ class Ingest:
             if self._behind:
                 project_again(connection)
             else:
-                project(connection, self._unsettled, self._unheard)
+                self._project(connection, self._unsettled, self._unheard)
         except Exception as error:
             # Of a file that has to be opened anew nobody knows whether this was in it.
             self._behind |= is_given_up(error)
@@ -117,7 +125,8 @@ class Ingest:
         for where, session_id in looked_up(connection, _ELSEWHERE, perhaps):
             found[where].add(session_id)
         if found["archived"] or found["deleted"]:
-            rows = _left(connection, rows, found["archived"], found["deleted"])
+            rows, back = _left(connection, rows, found["archived"], found["deleted"])
+            self._brought_back(back)
         self._known.add(asked)
         if len(self._here) > _REMEMBERED:
             self._here.clear()
@@ -127,11 +136,13 @@ class Ingest:
 
 def _left(
     connection: DuckDBPyConnection, rows: Iterable[EventRow], archived: set[str], deleted: set[str]
-) -> list[EventRow]:
+) -> tuple[list[EventRow], list[str]]:
+    """The events that are to be stored, and the sessions that came back from the archive."""
     known = set(archived_events(connection, archived))
     left = [row for row in rows if row.event_id not in known and row.session_id not in deleted]
-    bring_back(connection, sorted(archived & {row.session_id for row in left}))
-    return left
+    back = sorted(archived & {row.session_id for row in left})
+    bring_back(connection, back)
+    return left, back
 
 
 def _inserted(connection: DuckDBPyConnection, rows: list[EventRow]) -> list[EventRow]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -21,11 +22,11 @@ from tracker.store.columns import (
     text_column,
 )
 from tracker.store.rows import EventRow, facts_in, is_crash
-from tracker.store.states import SessionState, advance, gains, started
+from tracker.store.states import SessionState, advance, gains, losses, started
 from tracker.store.transactions import looked_up, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     from duckdb import DuckDBPyConnection
 
@@ -76,6 +77,10 @@ _AT_ONCE = 1_000
 """Sessions that are made anew in one transaction."""
 
 
+Project = Callable[["DuckDBPyConnection", Mapping[str, Sequence[EventRow]], Collection[str]], None]
+"""What brings sessions forward; see ``project``."""
+
+
 def project(
     connection: DuckDBPyConnection,
     by_session: Mapping[str, Sequence[EventRow]],
@@ -102,7 +107,8 @@ def project(
             was_final = state.final
             advance(state, by_session[session_id])
             _add(totals, gains(state, new=False, was_final=was_final))
-        _write(connection, known, new, totals)
+        heard = [event for events in by_session.values() for event in events]
+        _write(connection, known, new, heard, totals)
 
 
 def project_again(connection: DuckDBPyConnection) -> int:
@@ -136,19 +142,23 @@ def _make_anew(connection: DuckDBPyConnection, session_ids: Sequence[str]) -> No
         known = _known(connection, session_ids)
         stored = _stored_events(connection, session_ids)
         totals: dict[tuple[str, str], float] = defaultdict(float)
+        heard: list[EventRow] = []
         for session_id, (row, state) in known.items():
             fresh = SessionState(session_id, state.component, state.session_type, state.start_time)
             advance(fresh, stored[session_id])
+            heard += stored[session_id][state.event_count :]
             _add(totals, gains(fresh, new=False, was_final=state.final))
             known[session_id] = row, fresh
         new = {key: events for key, events in stored.items() if key not in known}
-        _write(connection, known, new, totals)
+        heard += [event for events in new.values() for event in events]
+        _write(connection, known, new, heard, totals)
 
 
 def _write(
     connection: DuckDBPyConnection,
     known: Mapping[str, tuple[int, SessionState]],
     new: Mapping[str, Sequence[EventRow]],
+    heard: Sequence[EventRow],
     totals: dict[tuple[str, str], float],
 ) -> None:
     starts = [start for events in new.values() if (start := _start_of(events)) is not None]
@@ -156,6 +166,7 @@ def _write(
     for state in created:
         advance(state, new[state.session_id])
         _add(totals, gains(state, new=True, was_final=False))
+    _add(totals, losses(heard, [*(state for _, state in known.values()), *created]))
     if known:
         columns: Columns = state_columns([state for _, state in known.values()])
         columns["row"] = number_column([row for row, _ in known.values()], "int64")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -50,19 +51,24 @@ class Answerable(Protocol):
 
 @dataclass(slots=True)
 class Request:
-    """Events to store, and who waits for it; the size is bytes in memory, about."""
+    """Events to store, who waits for it, and on whose behalf: log lines name the request by it.
+
+    The size is bytes in memory, about.
+    """
 
     rows: Sequence[EventRow]
     size: int
     future: Answerable
+    context: Context = field(default_factory=copy_context)
 
 
 @dataclass(slots=True)
 class Job(Generic[Result]):
-    """Anything else to do with the writer's connection, and who waits for its result."""
+    """Anything else to do with the writer's connection, who waits for it, on whose behalf."""
 
     work: Callable[[DuckDBPyConnection], Result]
     apart: bool = False
     """Whether it leaves sessions and events alone, and needs nothing settled."""
     writes: bool = True
     future: Future[Result] = field(default_factory=Future)
+    context: Context = field(default_factory=copy_context)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -99,6 +100,8 @@ class Writer:
         self.statistics = WriterStatistics()
         self.version = 0
         """Another number as soon as anything was written, before whoever sent it is told."""
+        self.last_commit = 0, 0
+        """When the newest group began and ended to be stored, in nanoseconds since 1970."""
         self._database = database
         self._given_up = False
         self._stored = stored
@@ -231,12 +234,21 @@ class Writer:
             return
         try:
             rows = [row for request in group for row in request.rows]
-            new = self._stored.store(self._connection(), rows)
+            # What is logged meanwhile is logged for this request, where there is only one.
+            run = group[0].context.run if len(group) == 1 else Context().run
+            new = run(self._store, rows)
         except Exception as error:  # noqa: BLE001 -- it is handed to those who wait for it
             self._given_up |= is_given_up(error)
             self._commit_one_by_one(group, error)
             return
         self._answer(group, new)
+
+    def _store(self, rows: Sequence[EventRow]) -> set[str]:
+        began = time.time_ns()
+        try:
+            return self._stored.store(self._connection(), rows)
+        finally:
+            self.last_commit = began, time.time_ns()
 
     def _commit_one_by_one(self, group: list[Request], error: Exception) -> None:
         """A group failed: find out whose fault it was, so that the others do not suffer."""
@@ -245,7 +257,7 @@ class Writer:
             return
         for request in group:
             try:
-                new = self._stored.store(self._connection(), request.rows)
+                new = request.context.run(self._store, request.rows)
             except Exception as own_error:  # noqa: BLE001 -- it is handed to who waits for it
                 self._given_up |= is_given_up(own_error)
                 self._fail(request, own_error)
@@ -274,7 +286,7 @@ class Writer:
         reason, full = reason_of(error), is_disk_full(error)
         # Senders come back every second; a full disk must not be filled with the news of it.
         log = _log.debug if reason == self.statistics.last_error else _log.error
-        log("events not stored", events=len(request.rows), reason=reason)
+        request.context.run(log, "events not stored", events=len(request.rows), reason=reason)
         self.statistics.last_error, self.statistics.disk_full = reason, full
         kind = DiskFull if full else SessionopsError
         hint = "make room; senders keep their events meanwhile" if full else _SEE_HEALTH
@@ -301,7 +313,7 @@ class Writer:
         if not job.future.set_running_or_notify_cancel():
             return
         try:
-            result = job.work(self._connection())
+            result = job.context.run(job.work, self._connection())
             self.version += job.writes
         except Exception as error:  # noqa: BLE001 -- it is handed to who waits for it
             self._given_up |= is_given_up(error)

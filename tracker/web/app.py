@@ -6,9 +6,9 @@ Shared by both servers. Knows neither of them: routes, lifespan and settings are
 from __future__ import annotations
 
 import ipaddress
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,18 +17,22 @@ from schemas.errors import InvalidInput, SessionopsError
 from tracker.web.auth import Claims, Guard, load_keys
 from tracker.web.errors import answer_http_error, answer_known_error
 from tracker.web.gate import Gate
+from tracker.web.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from starlette.requests import Request
-    from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp, Lifespan
+    from starlette.routing import BaseRoute, Route
+    from starlette.types import Lifespan, Scope
 
     from schemas.settings import Settings
 
 MAX_BODY = 16_000_000
 """Bytes of the longest request body."""
+
+LONGEST_ID = 200
+"""Characters of an id that somebody sent, in a log line."""
 
 
 def create_app(
@@ -36,9 +40,10 @@ def create_app(
     routes: Sequence[BaseRoute],
     settings: Settings,
     *,
-    direct: Mapping[tuple[str, str], ASGIApp] = MappingProxyType({}),
+    direct: Sequence[Route] = (),
     lifespan: Lifespan[Starlette] | None = None,
     max_body: int = MAX_BODY,
+    traffic: Traffic | None = None,
 ) -> Starlette:
     """The application of one server.
 
@@ -46,10 +51,11 @@ def create_app(
         service: ``session-buddy`` or ``mahavishnu``; the audience of its tokens.
         routes: its routes; each asks ``require`` for the scope that it needs.
         settings: the settings in force.
-        direct: what answers a method and path that is asked for thousands of times a second; no
-            router, exception handler or request object stands before it.
+        direct: routes that are asked for thousands of times a second, without parameters in their
+            paths: no router, exception handler or request object stands before them.
         lifespan: opens and closes what the routes need.
         max_body: bytes of the longest request body.
+        traffic: counts the requests, for the routes that show it.
 
     Raises:
         InvalidInput: no usable signing key, or an address that is not loopback.
@@ -60,9 +66,17 @@ def create_app(
     # nothing to gain from switching its tokens off.
     wanted = service != "mahavishnu" or settings.flag("mahavishnu.auth_enabled")
     app = Starlette(
-        routes=routes,
+        routes=[*direct, *routes],
         lifespan=lifespan,
-        middleware=[Middleware(Gate, hosts=(host,), max_body=max_body, direct=direct)],
+        middleware=[
+            Middleware(
+                Gate,
+                hosts=(host,),
+                max_body=max_body,
+                traffic=traffic or Traffic(),
+                direct=direct,
+            )
+        ],
         exception_handlers={
             SessionopsError: answer_known_error,
             HTTPException: answer_http_error,
@@ -84,9 +98,19 @@ def require(request: Request, scope: str) -> Claims:
         Forbidden: a token without the scope (403).
     """
     guard: Guard = request.app.state.guard
+    if "session_id" in request.path_params:
+        about_session(request.scope, request.path_params["session_id"])
     claims = guard.check(request.headers.get("authorization", ""), scope)
     request.scope.setdefault("state", {})["subject"] = claims.subject
     return claims
+
+
+def about_session(scope: Scope, session_id: str) -> None:
+    """Name the session that a request is about in every log line that is written for it."""
+    session_id = session_id[:LONGEST_ID]
+    # A route that blocks runs in a thread with a context of its own, so the gate is told apart.
+    scope.setdefault("state", {})["session_id"] = session_id
+    structlog.contextvars.bind_contextvars(session_id=session_id)
 
 
 def from_loopback(request: Request) -> bool:

@@ -17,15 +17,23 @@ import structlog
 from starlette.requests import ClientDisconnect
 
 from schemas.errors import SessionopsError
+from tracker.client.redact import redact
+from tracker.web import tracing
 from tracker.web.errors import Refused, error_answer, known_error_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from starlette.responses import Response
+    from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from tracker.web.traffic import Traffic
+
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_LONGEST_PATH = 200
+"""Characters of a path in a log line."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ROUTINE = frozenset({"/health", "/metrics", "/api/v1/events"})
@@ -45,7 +53,8 @@ class Gate:
         app: what is behind the gate.
         hosts: host names that this server answers to, besides those of loopback.
         max_body: bytes of the longest body that is read.
-        direct: what answers a method and path without a detour through the router.
+        traffic: counts every request.
+        direct: routes whose methods and paths are answered without a detour through the router.
     """
 
     def __init__(
@@ -54,20 +63,29 @@ class Gate:
         *,
         hosts: Collection[str] = (),
         max_body: int,
-        direct: Mapping[tuple[str, str], ASGIApp],
+        traffic: Traffic,
+        direct: Sequence[Route] = (),
     ) -> None:
         self._app = app
-        self._direct = direct
+        self._direct = {
+            (method, route.path): route for route in direct for method in route.methods or ()
+        }
         self._hosts = LOOPBACK_NAMES | frozenset(hosts)
         self._max_body = max_body
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        app = self._direct.get((scope["method"], scope["path"]), self._app)
-        await _Passage(app, scope, receive, send).serve(self._hosts, self._max_body)
+        app = self._app
+        if route := self._direct.get((scope["method"], scope["path"])):
+            app, scope["route"] = route.app, route
+        passage = _Passage(app, scope, receive, send)
+        with tracing.request(scope) as span:
+            await passage.serve(self._hosts, self._max_body)
+            passage.conclude(self._traffic, span)
 
 
 class _Passage:
@@ -82,6 +100,7 @@ class _Passage:
         self._headers = dict(reversed(scope["headers"]))
         self._status = 0
         self._began = time.perf_counter()
+        self._seconds = 0.0
         asked = self._headers.get(b"x-request-id", b"").decode("latin-1")
         self._id = asked if _REQUEST_ID.fullmatch(asked) else _next_id()
         scope.setdefault("state", {})["request_id"] = self._id
@@ -99,10 +118,17 @@ class _Passage:
             self._status = self._status or 499
         except Exception:  # noqa: BLE001 -- any error of any route ends here
             # The last line of defence: logged whole, answered without a word of it.
-            _log.exception("request failed", path=self._scope["path"])
+            _log.exception("request failed", path=self._path(), **self._session())
             hint = f"look for {self._id} in its log"
             await self._answer(error_answer(500, "the server failed", self._id, hint=hint))
         self._report()
+
+    def conclude(self, traffic: Traffic, span: tracing.RequestSpan | None) -> None:
+        """Count it, and complete its span."""
+        route = self._route()
+        traffic.note(self._scope["method"], route, self._status, self._seconds)
+        if span is not None:
+            span.answered(route, self._status)
 
     async def _answer(self, response: Response) -> None:
         if not self._status:  # else the head of another answer has left already
@@ -128,23 +154,38 @@ class _Passage:
         return receive
 
     def _report(self) -> None:
-        path, client = self._scope["path"], self._scope.get("client")
+        self._seconds = time.perf_counter() - self._began
+        client = self._scope.get("client")
         if self._status >= 500:  # noqa: PLR2004 -- server errors, RFC 9110 section 15.6
             log = _log.error
         elif self._status >= 400:  # noqa: PLR2004 -- client errors, RFC 9110 section 15.5
             log = _log.warning
         else:
-            log = _log.debug if path in _ROUTINE else _log.info
+            log = _log.debug if self._scope["path"] in _ROUTINE else _log.info
         subject = self._scope["state"].get("subject")
         log(
             "request",
             method=self._scope["method"],
-            path=path,
+            path=self._path(),
             status=self._status,
-            ms=round((time.perf_counter() - self._began) * 1000, 1),
+            ms=round(self._seconds * 1000, 1),
             client=client[0] if client else "",
             **({"subject": subject} if subject else {}),
+            **self._session(),
         )
+
+    def _route(self) -> str:
+        """The template of the route that answered; empty: none did."""
+        return getattr(self._scope.get("route"), "path", "")
+
+    def _path(self) -> str:
+        path: str = self._scope["path"][:_LONGEST_PATH]
+        # Where no route is, anything may stand, also what somebody has pasted.
+        return path if self._route() else redact(path)
+
+    def _session(self) -> dict[str, str]:
+        session_id = self._scope["state"].get("session_id")
+        return {"session_id": session_id} if session_id else {}
 
 
 def _next_id() -> str:
