@@ -53,7 +53,7 @@ class LifeTrace:
     """
 
     def __init__(self, *, on: bool) -> None:
-        self._on = on
+        self.on = on
 
     def project(
         self,
@@ -62,7 +62,7 @@ class LifeTrace:
         unheard: Collection[str],
     ) -> None:
         """Bring sessions forward by their events, and tell what became of them."""
-        if not self._on:
+        if not self.on:
             project(connection, by_session, unheard)
             return
         import duckdb
@@ -96,7 +96,7 @@ class LifeTrace:
         self._each("session_deleted", [session_id])
 
     def _each(self, event: str, session_ids: Iterable[str]) -> None:
-        if self._on:
+        if self.on:
             for session_id in session_ids:
                 trace_line(event, session_id=session_id)
 

@@ -102,6 +102,7 @@ class SessionService:
             known,
             self._told,
             project=self._life.project,
+            at_once=self._life.on,
             brought_back=self._life.brought_back,
         )
         self._writer = Writer(database, stored)

@@ -64,10 +64,12 @@ class TestEveryLine:
                 writing = None
                 def checkpoint_when_due(self): pass
 
-            def store(connection, rows):
-                raise OSError("the disk said no")
+            class Broken:
+                unsettled = 0
+                def store(self, connection, rows):
+                    raise OSError("the disk said no")
 
-            writer = Writer(Database(), store)
+            writer = Writer(Database(), Broken())
             with structlog.contextvars.bound_contextvars(request_id="r9", session_id="s9"):
                 asked = writer.submit([EventRow("e", "s9", "command", 0, 0)])
             wait([asked])
@@ -310,6 +312,7 @@ class _LoggedFiles:
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,
         )
         assert (done.returncode, done.stderr) == (0, "")
 

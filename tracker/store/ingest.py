@@ -8,6 +8,7 @@ After a crash that is made up for from the events. Runs in the writer's thread.
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tracker.store.archive import archived_events, bring_back
@@ -50,6 +51,7 @@ class Ingest:
         known: tells which sessions need not be looked for.
         told: called after each commit with the events of the group and the ids that were new.
         project: brings sessions forward; see ``tracker.store.projection.project``.
+        at_once: after each group, so that what is logged meanwhile belongs to it.
         brought_back: called with the ids of sessions that come back from the archive.
     """
 
@@ -59,11 +61,13 @@ class Ingest:
         told: Callable[[Sequence[EventRow], set[str]], object] = lambda *_: None,
         *,
         project: Project = project,
+        at_once: bool = False,
         brought_back: Callable[[Sequence[str]], object] = lambda _: None,
     ) -> None:
         self._known = known
         self._told = told
         self._project = project
+        self._at_once = at_once
         self._brought_back = brought_back
         self._here: set[str] = set()
         self._unsettled: dict[str, list[EventRow]] = defaultdict(list)
@@ -91,6 +95,9 @@ class Ingest:
         self.unsettled += len(fresh)
         new = {row.event_id for row in fresh}
         self._told(fresh, new)
+        if self._at_once and fresh:
+            with suppress(Exception):  # these events are stored; the writer tries again, and tells
+                self.settle(connection)
         return new
 
     def settle(self, connection: DuckDBPyConnection) -> None:
