@@ -64,6 +64,8 @@ def create_app(
             HTTPException: answer_http_error,
         },
     )
+    # A redirect would tell clients to send their token once more, to wherever Host says.
+    app.router.redirect_slashes = False
     app.state.guard = Guard(load_keys(settings, service) if wanted else None, service)
     return app
 
