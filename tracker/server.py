@@ -13,6 +13,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from schemas.errors import SessionopsError
+from schemas.release import version
 from tracker.api import NAME, Api
 from tracker.maintenance_api import MaintenanceApi
 from tracker.search_api import SearchApi
@@ -20,6 +21,8 @@ from tracker.sessions import SessionService
 from tracker.web.app import create_app
 from tracker.web.identity import Identity
 from tracker.web.logs import configure_logging
+from tracker.web.openapi import Description
+from tracker.web.operations import routes_of
 from tracker.web.run import serve as run_server
 
 if TYPE_CHECKING:
@@ -55,12 +58,19 @@ def build(service: SessionService, identity: Identity) -> Starlette:
         finally:
             reaper.cancel()
 
-    routes = [
-        *Api(service, identity).routes(),
-        *SearchApi(service).routes(),
-        *MaintenanceApi(service.maintenance).routes(),
-    ]
+    api = Api(service, identity)
+    routes = routes_of(describe(service, api).operations)
     return create_app(SERVICE, routes, service.settings, lifespan=lifespan)
+
+
+def describe(service: SessionService, api: Api) -> Description:
+    """All that this server can be asked, and the description of it."""
+    operations = [
+        *api.operations(),
+        *SearchApi(service).operations(),
+        *MaintenanceApi(service.maintenance).operations(),
+    ]
+    return Description("Session-Buddy", version(), operations)
 
 
 def serve(settings: Settings) -> int:
