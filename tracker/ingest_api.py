@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, cast
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
 
 from schemas.errors import Busy, InvalidInput
-from schemas.session import IngestAnswer
+from schemas.session import Event, EventBatch, IngestAnswer
 from tracker.acknowledgements import Acknowledgements
-from tracker.batches import read_events
+from tracker.batches import NDJSON, read_events
 from tracker.web.app import about_session
 from tracker.web.errors import Refused
+from tracker.web.operations import Answer, Operation, Sent
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -36,6 +36,18 @@ LARGE_BODY = 1_000_000
 """Bytes from which a body is read in a thread, so that other requests need not wait for it."""
 
 
+_AN_EVENT = {
+    "event_id": "0f9a6c1e-1",
+    "session_id": "1ng83zf6mhvzaca4",
+    "event_type": "command",
+    "timestamp": "2026-11-23T09:00:00Z",
+    "sequence": 1,
+    "duration_seconds": 0.007,
+    "exit_code": 0,
+    "data": {"text": "ps()"},
+}
+
+
 class IngestApi:
     """Stores a batch of events and answers when they are on disk.
 
@@ -49,12 +61,31 @@ class IngestApi:
         self._sizes = sizes
         self._acknowledgements: Acknowledgements[IngestAnswer] | None = None
 
-    def routes(self) -> list[Route]:
-        """Paths and what answers them."""
-        return [Route(PATH, self, methods=["POST"])]
+    def operations(self) -> list[Operation]:
+        """What can be asked."""
+        return [
+            Operation(
+                method="POST",
+                path=PATH,
+                handler=self.ingest,
+                direct=True,
+                scopes=("ingest",),
+                body=Sent(
+                    EventBatch,
+                    lines=Event,
+                    media=tuple(sorted(NDJSON)),
+                    checked=False,
+                    example={"events": [_AN_EVENT]},
+                ),
+                answer=Answer("what became of them", IngestAnswer),
+                refusals=(422, 429, 507),
+                notes="Sending the same `event_id` again stores it once. A batch is stored whole, "
+                "or not at all.",
+            ),
+        ]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+    async def ingest(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Store a batch of events; answered when they are on disk."""
         headers = dict(reversed(scope["headers"]))
         guard: Guard = scope["app"].state.guard
         claims = guard.check(headers.get(b"authorization", b"").decode("latin-1"), "ingest")

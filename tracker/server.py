@@ -13,6 +13,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from schemas.errors import SessionopsError
+from schemas.release import version
 from tracker.api import NAME, Api
 from tracker.ingest_api import BATCH_BOUNDS, IngestApi
 from tracker.maintenance_api import MaintenanceApi
@@ -23,6 +24,8 @@ from tracker.web import tracing
 from tracker.web.app import create_app
 from tracker.web.identity import Identity
 from tracker.web.logs import configure_logging
+from tracker.web.openapi import Description
+from tracker.web.operations import direct_of, routes_of
 from tracker.web.run import serve as run_server
 from tracker.web.traffic import Distribution, Traffic
 
@@ -70,20 +73,26 @@ def build(service: SessionService, identity: Identity) -> Starlette:
             reaper.cancel()
             await mcp.close()
 
-    routes = [
-        *api.routes(),
-        *SearchApi(service).routes(),
-        *MaintenanceApi(service.maintenance).routes(),
-        *mcp.routes(),
-    ]
+    description = describe(service, api, IngestApi(service, batch_sizes))
     return create_app(
         SERVICE,
-        routes,
+        [*routes_of(description.operations), *mcp.routes()],
         service.settings,
-        direct=IngestApi(service, batch_sizes).routes(),
+        direct=direct_of(description.operations),
         lifespan=lifespan,
         traffic=traffic,
     )
+
+
+def describe(service: SessionService, api: Api, ingest: IngestApi) -> Description:
+    """All that this server can be asked, and the description of it."""
+    operations = [
+        *api.operations(),
+        *ingest.operations(),
+        *SearchApi(service).operations(),
+        *MaintenanceApi(service.maintenance).operations(),
+    ]
+    return Description("Session-Buddy", version(), operations)
 
 
 def serve(settings: Settings) -> int:

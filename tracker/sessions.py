@@ -10,12 +10,10 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
-from schemas.errors import InvalidInput
 from schemas.moments import parse_range
 from schemas.release import version
 from schemas.session import Session, StoredEvent
@@ -26,7 +24,7 @@ from tracker.search.search import Search
 from tracker.session_pages import SessionPages
 from tracker.store import probes, queries
 from tracker.store.analytics import analyse
-from tracker.store.backup import back_up
+from tracker.store.backup import back_up, named_folder
 from tracker.store.database import OPEN_WAIT, Database
 from tracker.store.filters import EventFilter, SessionFilter
 from tracker.store.ingest import Ingest, store_property
@@ -350,12 +348,10 @@ class SessionService:
             reason: why, for the manifest.
 
         Raises:
-            InvalidInput: the path is not absolute.
+            InvalidInput: no folder that can be written to is there, or can be made there.
             SessionopsError: no backup was made.
         """
-        target = Path(directory) if directory else self.settings.places.backups
-        if not target.is_absolute():
-            raise InvalidInput(f"{directory!r} is not an absolute path")
+        target = named_folder(directory) if directory else self.settings.places.backups
         with self._one_backup:
             manifest = back_up(
                 self._database.path, target, self._paused, reason=reason, release=version()

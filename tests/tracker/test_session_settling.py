@@ -10,8 +10,8 @@ import pytest
 from tracker_events import make_event
 
 from schemas.errors import NotFound
+from tracker import life
 from tracker.sessions import SessionService
-from tracker.store import ingest
 from tracker.store.known_ids import KnownIds
 
 FACTS = {"component": "mahavishnu", "user": "ada", "metadata": {"env": {"TERM": "xterm"}}}
@@ -105,17 +105,17 @@ def test_who_reads_after_an_acknowledgement_sees_what_follows_from_it(service, s
 
 
 def test_what_could_not_be_settled_is_settled_later(service, store, monkeypatch):
-    settle = ingest.project
+    settle = life.project
 
     def fails(*_):
         raise OSError("Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ingest, "project", fails)
+        patch.setattr(life, "project", fails)
         store(make_event("s", "session_start"), make_event("s", "command"))
         with pytest.raises(NotFound):
             service.get_session("s")
-    assert ingest.project is settle
+    assert life.project is settle
     assert service.get_session("s").command_count == 1
     assert service.totals().stored["sessions", "mahavishnu"] == 1
 

@@ -6,6 +6,7 @@ Shared by both servers. Knows neither of them: routes, lifespan and settings are
 from __future__ import annotations
 
 import ipaddress
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,11 +21,11 @@ from tracker.web.gate import Gate
 from tracker.web.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
-    from starlette.routing import BaseRoute, Route
-    from starlette.types import Lifespan, Scope
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Lifespan, Scope
 
     from schemas.settings import Settings
 
@@ -40,7 +41,7 @@ def create_app(
     routes: Sequence[BaseRoute],
     settings: Settings,
     *,
-    direct: Sequence[Route] = (),
+    direct: Mapping[tuple[str, str], ASGIApp] = MappingProxyType({}),
     lifespan: Lifespan[Starlette] | None = None,
     max_body: int = MAX_BODY,
     traffic: Traffic | None = None,
@@ -51,8 +52,8 @@ def create_app(
         service: ``session-buddy`` or ``mahavishnu``; the audience of its tokens.
         routes: its routes; each asks ``require`` for the scope that it needs.
         settings: the settings in force.
-        direct: routes that are asked for thousands of times a second, without parameters in their
-            paths: no router, exception handler or request object stands before them.
+        direct: what answers a method and path that are asked for thousands of times a second: no
+            router, exception handler or request object stands before it.
         lifespan: opens and closes what the routes need.
         max_body: bytes of the longest request body.
         traffic: counts the requests, for the routes that show it.
@@ -66,7 +67,7 @@ def create_app(
     # nothing to gain from switching its tokens off.
     wanted = service != "mahavishnu" or settings.flag("mahavishnu.auth_enabled")
     app = Starlette(
-        routes=[*direct, *routes],
+        routes=routes,
         lifespan=lifespan,
         middleware=[
             Middleware(
@@ -82,6 +83,8 @@ def create_app(
             HTTPException: answer_http_error,
         },
     )
+    # A redirect would tell clients to send their token once more, to wherever Host says.
+    app.router.redirect_slashes = False
     app.state.guard = Guard(load_keys(settings, service) if wanted else None, service)
     return app
 

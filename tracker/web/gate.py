@@ -22,10 +22,9 @@ from tracker.web import tracing
 from tracker.web.errors import Refused, error_answer, known_error_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from starlette.responses import Response
-    from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from tracker.web.traffic import Traffic
@@ -54,7 +53,7 @@ class Gate:
         hosts: host names that this server answers to, besides those of loopback.
         max_body: bytes of the longest body that is read.
         traffic: counts every request.
-        direct: routes whose methods and paths are answered without a detour through the router.
+        direct: what answers a method and path without a detour through the router.
     """
 
     def __init__(
@@ -64,12 +63,10 @@ class Gate:
         hosts: Collection[str] = (),
         max_body: int,
         traffic: Traffic,
-        direct: Sequence[Route] = (),
+        direct: Mapping[tuple[str, str], ASGIApp],
     ) -> None:
         self._app = app
-        self._direct = {
-            (method, route.path): route for route in direct for method in route.methods or ()
-        }
+        self._direct = direct
         self._hosts = LOOPBACK_NAMES | frozenset(hosts)
         self._max_body = max_body
         self._traffic = traffic
@@ -79,10 +76,9 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        app = self._app
-        if route := self._direct.get((scope["method"], scope["path"])):
-            app, scope["route"] = route.app, route
-        passage = _Passage(app, scope, receive, send)
+        direct = self._direct.get((scope["method"], scope["path"]))
+        passage = _Passage(direct or self._app, scope, receive, send)
+        passage.template = scope["path"] if direct else ""
         with tracing.request(scope) as span:
             await passage.serve(self._hosts, self._max_body)
             passage.conclude(self._traffic, span)
@@ -98,6 +94,7 @@ class _Passage:
         self._send_below = send
         # The first of a name counts.
         self._headers = dict(reversed(scope["headers"]))
+        self.template = ""
         self._status = 0
         self._began = time.perf_counter()
         self._seconds = 0.0
@@ -176,7 +173,7 @@ class _Passage:
 
     def _route(self) -> str:
         """The template of the route that answered; empty: none did."""
-        return getattr(self._scope.get("route"), "path", "")
+        return self.template or getattr(self._scope.get("route"), "path", "")
 
     def _path(self) -> str:
         path: str = self._scope["path"][:_LONGEST_PATH]
