@@ -16,6 +16,7 @@ from starlette.routing import Route
 from schemas.errors import Busy, InvalidInput
 from schemas.health import Probe
 from schemas.session import IngestAnswer
+from tracker.access_metrics import RefusalCollector
 from tracker.batches import read_events
 from tracker.metrics import registry_for
 from tracker.session_parameters import (
@@ -31,6 +32,8 @@ from tracker.web.identity import Identity, health_answer
 from tracker.web.parameters import json_answer, read_number, read_query
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from starlette.requests import Request
 
     from tracker.sessions import SessionService
@@ -56,6 +59,10 @@ class Api:
         self._identity = identity
         self._registry = registry_for(service, identity)
 
+    def count_refusals(self, refused: Callable[[], Mapping[str, int]]) -> None:
+        """Show in the metrics how many requests the guard has refused."""
+        self._registry.register(RefusalCollector(refused))
+
     def routes(self) -> list[Route]:
         """Paths and what answers them."""
         return [
@@ -80,7 +87,7 @@ class Api:
     def metrics(self, request: Request) -> Response:
         """The metrics as text; from this machine no token is needed."""
         if not from_loopback(request):
-            require(request, "read")
+            require(request, "metrics", "read")
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(self._registry), headers={"Content-Type": content_type})
 

@@ -44,7 +44,7 @@ def build(service: SessionService, identity: Identity) -> Starlette:
         identity: this server, as it was when it read its settings.
 
     Raises:
-        InvalidInput: no usable signing key, or an address that is not loopback.
+        InvalidInput: as ``create_app``.
     """
 
     @asynccontextmanager
@@ -55,12 +55,15 @@ def build(service: SessionService, identity: Identity) -> Starlette:
         finally:
             reaper.cancel()
 
+    api = Api(service, identity)
     routes = [
-        *Api(service, identity).routes(),
+        *api.routes(),
         *SearchApi(service).routes(),
         *MaintenanceApi(service.maintenance).routes(),
     ]
-    return create_app(SERVICE, routes, service.settings, lifespan=lifespan)
+    app = create_app(SERVICE, routes, service.settings, lifespan=lifespan)
+    api.count_refusals(app.state.guard.refused)
+    return app
 
 
 def serve(settings: Settings) -> int:

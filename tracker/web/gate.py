@@ -15,6 +15,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
+from tracker.web.binding import as_address
 from tracker.web.errors import Refused, error_answer
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Gate:
 
     Args:
         app: what is behind the gate.
-        hosts: host names that this server answers to, besides those of loopback.
+        hosts: host names that this server answers to, besides those of loopback and the address
+            that a request has come to.
         max_body: bytes of the longest body that is read.
     """
 
@@ -71,7 +73,7 @@ class _Passage:
     async def serve(self, hosts: Collection[str], max_body: int) -> None:
         with structlog.contextvars.bound_contextvars(request_id=self._id):
             try:
-                _refuse_foreign(self._headers, hosts)
+                _refuse_foreign(self._headers, hosts, self._scope.get("server"))
                 _refuse_long(self._headers, max_body)
                 await self._app(self._scope, self._limited(max_body), self._send)
             except Refused as error:
@@ -129,13 +131,29 @@ class _Passage:
         )
 
 
-def _refuse_foreign(headers: Headers, hosts: Collection[str]) -> None:
-    """A page in a browser can be made to reach loopback under another name (DNS rebinding)."""
-    if _host_name(f"//{headers.get('host', '')}") not in hosts:
-        raise Refused(421, "this server does not go by that name", hint="use 127.0.0.1")
-    origin = headers.get("origin")
-    if origin is not None and _host_name(origin) not in hosts:
+def _refuse_foreign(
+    headers: Headers, hosts: Collection[str], arrived: tuple[str, int | None] | None
+) -> None:
+    """A page in a browser can be made to reach this server under another name (DNS rebinding).
+
+    The address that a request has come to is no such name: nobody can make it lead elsewhere.
+    """
+    asked, origin = _host_name(f"//{headers.get('host', '')}"), headers.get("origin")
+    if not _is_own(asked, hosts, arrived):
+        raise Refused(
+            421,
+            "this server does not go by that name",
+            hint="use 127.0.0.1, or have the name put into the setting names (docs/access.md)",
+        )
+    if origin is not None and not _is_own(_host_name(origin), hosts, arrived):
         raise Refused(403, "requests from other sites are refused")
+
+
+def _is_own(name: str, hosts: Collection[str], arrived: tuple[str, int | None] | None) -> bool:
+    if name in hosts:
+        return True
+    address = as_address(name)
+    return address is not None and arrived is not None and address == as_address(arrived[0])
 
 
 def _host_name(url: str) -> str:
