@@ -178,10 +178,11 @@ def settings(c: Context) -> Outcome:
 def certificates(c: Context) -> Outcome:
     """See that the certificates and keys that the settings name can be read on the host.
 
-    Whether they fit each other only the server can tell, when it starts.
+    On this machine they are also tried out as the server will do it.
 
     Raises:
-        StepFailed: names the first that cannot.
+        StepFailed: names the first that cannot be read.
+        InvalidInput: a key that others may read or that does not belong to its certificate.
     """
     bound = bindings(scope(c).settings).values()
     files = [str(path) for each in bound for path in (each.cert, each.key) if path is not None]
@@ -195,6 +196,12 @@ def certificates(c: Context) -> Outcome:
             where=scope(c).host.name,
             hint="see docs/access.md for how to make a certificate and its key",
         )
+    if scope(c).host.connection == "local":
+        from tracker.web.tls import server_context
+
+        for each in bound:
+            if each.cert and each.key:
+                server_context(each.cert, each.key)
     return Outcome(message=f"{len(files)} files")
 
 

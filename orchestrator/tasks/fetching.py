@@ -79,8 +79,10 @@ def get(c: Context, url: str, wait: float = 5.0, *, own: bool = False) -> Answer
             raise StepFailed("neither curl nor Python is there to ask with", hint="install curl")
     body, _, status = answer.stdout.rpartition("\n")
     if not answer:
-        lines = answer.stderr.strip().splitlines()
-        return Answer(0, error=lines[-1].removeprefix("curl: ") if lines else "no answer")
+        lines = answer.stderr.strip().splitlines() or ["no answer"]
+        # Of a certificate curl tells more below, which helps nobody.
+        told = next((line for line in lines if line.startswith("curl: (")), lines[-1])
+        return Answer(0, error=told.removeprefix("curl: "))
     return Answer(int(status), body)
 
 

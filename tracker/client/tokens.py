@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.errors import NotAuthorised
+from schemas.errors import InvalidInput, NotAuthorised
 from schemas.keyring import load_keys, mint
+from schemas.settings import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,8 +41,20 @@ def local_token(settings: Settings, audience: str, scopes: Iterable[str], subjec
 
     Raises:
         InvalidInput: no usable key.
+        NotAuthorised: no key, and the server is somewhere else.
     """
-    keys = load_keys(settings, audience)
+    try:
+        keys = load_keys(settings, audience)
+    except InvalidInput:
+        server = audience.replace("-", "_")
+        url = settings.text(f"{server}.url")
+        if not url:
+            raise
+        raise NotAuthorised(
+            f"there is no token for {url}",
+            hint=f"put one into a 0600 file and name it in {BY_NAME[f'{server}.token_file'].env}; "
+            f"on the server's host: mahavishnu generate-token --audience {audience}",
+        ) from None
     return mint(keys, audience, subject or login_name(), scopes, MINUTES)
 
 

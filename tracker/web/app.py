@@ -64,12 +64,12 @@ def create_app(
     # The tracker holds everybody's commands, and its own CLI mints tokens by itself: there is
     # nothing to gain from switching its tokens off.
     wanted = service != "mahavishnu" or settings.flag("mahavishnu.auth_enabled")
+    # To ask for 0.0.0.0 reaches this machine too, and some browsers let any page do it.
+    names = {bound.host, *bound.names, *certified} - {"0.0.0.0", "::", ""}  # noqa: S104
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[
-            Middleware(Gate, hosts=(bound.host, *bound.names, *certified), max_body=max_body)
-        ],
+        middleware=[Middleware(Gate, hosts=names, max_body=max_body)],
         exception_handlers={
             SessionopsError: answer_known_error,
             HTTPException: answer_http_error,

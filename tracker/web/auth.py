@@ -58,7 +58,7 @@ REFUSALS = ("missing", "invalid", "expired", "forbidden")
 """Why a request was not let in, as the metric counts it."""
 
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub", "jti"]
-_HINT = "make a token with: mahavishnu generate-token"
+_MAKE = "mahavishnu generate-token"
 _REMEMBERED_TOKENS = 256
 
 
@@ -87,12 +87,13 @@ def verify(keys: KeyRing, audience: str, token: str) -> Claims:
     Raises:
         NotAuthorised: with a reason that does not help to guess; the token is not quoted.
     """
+    hint = _hint(audience)
     if len(token) > LONGEST_TOKEN:
-        raise NotAuthorised("the token is too long", hint=_HINT)
+        raise NotAuthorised("the token is too long", hint=hint)
     try:
         secret = keys.secret(str(jwt.get_unverified_header(token).get("kid", "")))
         if secret is None:
-            raise NotAuthorised("the token was signed with a key that is not known", hint=_HINT)
+            raise NotAuthorised("the token was signed with a key that is not known", hint=hint)
         payload = jwt.decode(
             token,
             secret,
@@ -103,21 +104,28 @@ def verify(keys: KeyRing, audience: str, token: str) -> Claims:
             options={"require": _REQUIRED, "strict_aud": True},
         )
     except jwt.ExpiredSignatureError:
-        raise Expired("the token has expired", hint=_HINT) from None
+        raise Expired("the token has expired", hint=hint) from None
     except (jwt.PyJWTError, RecursionError, ValueError, OverflowError) as error:
         # JSON nested a thousand deep is no PyJWTError. Of the error only the class name is told:
         # its text can quote what an attacker sent.
         reason = type(error).__name__.removesuffix("Error")
-        raise NotAuthorised(f"the token is not valid ({reason})", hint=_HINT) from None
+        raise NotAuthorised(f"the token is not valid ({reason})", hint=hint) from None
     return _claims(payload)
 
 
 def _claims(payload: dict[str, Any]) -> Claims:
     subject, token_id, scope = payload["sub"], payload["jti"], payload.get("scope", "")
     if not all(isinstance(value, str) for value in (subject, token_id, scope)) or not subject:
-        raise NotAuthorised("the token is not valid (claims)", hint=_HINT)
+        raise NotAuthorised("the token is not valid (claims)", hint=_hint(payload["aud"]))
     scopes = frozenset(scope.split()) & frozenset(SCOPES)
     return Claims(subject, scopes, payload["aud"], token_id, float(payload["exp"]))
+
+
+def _hint(audience: str, scope: str = "") -> str:
+    words = [_MAKE]
+    if audience != "mahavishnu" and scope != "metrics":  # what the command takes by itself
+        words += ["--audience", audience]
+    return "make a token with: " + " ".join([*words, *(["--scope", scope] if scope else [])])
 
 
 class Guard:
@@ -156,7 +164,7 @@ class Guard:
         kind, _, token = header.partition(" ")
         if kind.casefold() != "bearer" or not token:
             self._count("missing")
-            raise NotAuthorised("this needs a token", hint=_HINT)
+            raise NotAuthorised("this needs a token", hint=_hint(self._audience))
         try:
             claims = self._checked(self._keys, token.strip())
         except NotAuthorised as error:
@@ -165,7 +173,7 @@ class Guard:
         if claims.scopes.isdisjoint(scopes):
             self._count("forbidden")
             message = f"this token does not allow {scopes[0]!r}"
-            raise Forbidden(message, hint=f"mahavishnu generate-token --scope {scopes[0]}")
+            raise Forbidden(message, hint=_hint(self._audience, scopes[0]))
         return claims
 
     def _count(self, reason: str) -> None:
@@ -182,7 +190,7 @@ class Guard:
             self._seen[token] = claims
         elif claims.expires_at + CLOCK_LEEWAY <= time.time():
             self._seen.pop(token, None)
-            raise Expired("the token has expired", hint=_HINT)
+            raise Expired("the token has expired", hint=_hint(self._audience))
         return claims
 
 

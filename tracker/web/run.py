@@ -75,7 +75,14 @@ def serve(
         signal.signal(number, server.handle_exit)
     write_pid(path)
     try:
-        _log.info("starting", service=service, host=host, port=port, pid=os.getpid())
+        _log.info(
+            "starting",
+            service=service,
+            host=host,
+            port=port,
+            tls=app.state.tls is not None,
+            pid=os.getpid(),
+        )
         _warn(app.state.binding)
         server.run(sockets=[listening])
     except SystemExit:
