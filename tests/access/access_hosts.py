@@ -49,12 +49,12 @@ class Tracker(Deployment):
     def log(self):
         return (self.places.tracker_log / "session-buddy.log").read_text()
 
-    def request(self, path, address="", token="", **headers):
+    def request(self, path, address="", token="", method="GET", **headers):
         """The status and the body that a client of this address gets."""
         if token:
             headers["Authorization"] = f"Bearer {token}"
         with contextlib.closing(self._connection(address or self.address)) as connection:
-            connection.request("GET", path, headers=headers)
+            connection.request(method, path, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
 

@@ -4,41 +4,101 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
+from pathlib import Path
 
 import pytest
 
-SCOPES = ("read", "ingest", "operate", "admin", "metrics")
-ROUTES = {
-    "/metrics": {"metrics", "read"},
-    "/api/v1/sessions": {"read"},
-    "/api/v1/events": {"read"},
-    "/api/v1/analytics/sessions": {"read"},
-}
+from orchestrator.server import build as build_mahavishnu
+from schemas.keyring import SCOPES
+from schemas.places import Places
+from schemas.settings import Settings
+from tracker.server import build as build_tracker
+from tracker.sessions import SessionService
+from tracker.web.identity import Identity
+
+ACCESS = Path(__file__).resolve().parents[2] / "docs" / "access.md"
+KEY = secrets.token_urlsafe(48)
+
+DOCUMENTED = re.compile(r"^\| `([A-Z]+) (/\S*)` \| (.+) \|$", re.MULTILINE)
+PARTS = {"{session_id}": "1ngchmke9mpmy91e", "{what}": "sessions"}
 
 
-@pytest.mark.parametrize("path", ROUTES)
+def documented(title):
+    """The table of docs/access.md that begins with this title: scopes by method and path."""
+    table = ACCESS.read_text().split(f"| {title} | scope |")[1].split("\n\n")[0]
+    return {
+        (method, path): frozenset(re.findall(r"`(\w+)`", scopes))
+        for method, path, scopes in DOCUMENTED.findall(table)
+    }
+
+
+TRACKER = documented("tracker")
+CLOSED = [row for row in TRACKER if row != ("GET", "/health")]
+
+
+def routes(app):
+    return {
+        (method, route.path)
+        for route in app.routes
+        for method in (getattr(route, "methods", None) or {"POST"}) - {"HEAD"}
+    }
+
+
+def test_every_route_of_the_tracker_is_in_the_table(tmp_path):
+    settings = Settings.load(Places(tmp_path / "m", tmp_path / "b"), {"SESSION_BUDDY_SECRET": KEY})
+    service = SessionService.open(settings, wait=0)
+    try:
+        app = build_tracker(service, Identity.of_this_process("session-buddy", settings))
+    finally:
+        service.close()
+    assert routes(app) == set(TRACKER)
+
+
+def test_every_route_of_mahavishnu_is_in_the_table(tmp_path):
+    environ = {"MAHAVISHNU_AUTH_SECRET": KEY}
+    app = build_mahavishnu(Settings.load(Places(tmp_path / "m", tmp_path / "b"), environ))
+    assert routes(app) == set(documented("mahavishnu"))
+
+
+@pytest.mark.parametrize(("method", "path"), CLOSED)
 class TestRoutes:
-    def test_a_token_is_needed_from_elsewhere(self, shared, path):
-        status, body = shared.request(path)
-        answer = json.loads(body)
+    @pytest.fixture
+    def ask(self, shared, method, path):
+        for name, value in PARTS.items():
+            path = path.replace(name, value)
+
+        def ask(token=""):
+            status, body = shared.request(path, token=token, method=method)
+            return status, json.loads(body) if status in {401, 403} else {}
+
+        return ask
+
+    def test_a_token_is_needed_from_elsewhere(self, ask):
+        status, answer = ask()
         assert (status, answer["error"]) == (401, "this needs a token")
         assert answer["hint"] == (
             "make a token with: mahavishnu generate-token --audience session-buddy"
         )
         assert set(answer) == {"error", "hint", "request_id"}
 
-    @pytest.mark.parametrize("scope", SCOPES)
-    def test_each_scope_opens_its_own(self, shared, path, scope):
-        status, _ = shared.request(path, token=shared.token(scope))
-        assert status == (200 if scope in ROUTES[path] else 403)
+    def test_no_other_scope_opens_it(self, shared, ask, method, path):
+        for scope in set(SCOPES) - TRACKER[method, path]:
+            assert (scope, ask(shared.token(scope))[0]) == (scope, 403)
 
-    def test_a_wrong_token_is_a_401_with_our_body(self, shared, path):
-        good = shared.token("admin")
-        head, payload, signature = good.split(".")
+    def test_a_wrong_token_is_a_401_with_our_body(self, shared, ask):
+        head, payload, signature = shared.token("admin").split(".")
         for wrong in ("x", f"{head}.{payload}.", f"{head}.{payload}.{signature[::-1]}"):
-            status, body = shared.request(path, token=wrong)
+            status, answer = ask(wrong)
             assert status == 401
-            assert json.loads(body)["error"].startswith("the token is not valid")
+            assert answer["error"].startswith("the token is not valid")
+
+
+@pytest.mark.parametrize("path", [path for method, path in CLOSED if method == "GET"])
+def test_its_own_scope_opens_what_is_read(shared, path):
+    asked = path.replace("{session_id}", PARTS["{session_id}"]).replace("{what}", "sessions")
+    for scope in TRACKER["GET", path]:
+        assert shared.request(asked, token=shared.token(scope))[0] in {200, 400, 404}
 
 
 def test_health_needs_no_token(shared):

@@ -81,6 +81,17 @@ class TestOnItsOwnHost:
             asked(shared.url, cert=chain)
 
 
+def test_a_connection_that_the_server_has_closed_is_opened_again(tracker, authority, address):
+    made = tracker(authority.sign(address)).start()
+    with ServerClient(made.url, trust=Trust(ca_file=authority.cert)) as client:
+        before = client.health().pid
+        restarted = made.run("mcp", "restart")
+        assert restarted.returncode == 0, restarted.stderr
+        assert client.health().pid != before
+    # An idle client does not take part in closing, and the server does not wait for it.
+    assert "graceful shutdown exceeded" not in made.log()
+
+
 class TestExpired:
     @pytest.fixture
     def expired(self, tracker, authority, address):

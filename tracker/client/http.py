@@ -271,12 +271,14 @@ class ServerClient:
 
 def _is_near(host: str) -> bool:
     """Whether requests to a host stay on this machine."""
+    if host in {"127.0.0.1", "localhost", "::1"}:
+        return True
     import ipaddress
 
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return False
 
 
 def _target(path: str, query: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from schemas.errors import StepFailed
 from tracker.web.pidfile import pid_file, remove_pid, write_pid
@@ -58,7 +59,7 @@ def serve(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=_Connection,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -101,6 +102,20 @@ def _warn(bound: Binding) -> None:
         probe = certificate_probe(bound.cert)
         if not probe.ok:
             _log.warning("certificate", is_=probe.value, hint=probe.hint)
+
+
+class _Connection(HttpToolsProtocol):
+    def shutdown(self) -> None:
+        """Let a request that is under way finish; end the connection if there is none.
+
+        Over TLS a polite close waits for the client to agree, and one that is idle does not listen:
+        the server would take all of its grace to stop.
+        """
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self.transport.get_extra_info("ssl_object") is not None:
+            self.transport.abort()
+        else:
+            super().shutdown()
 
 
 class _Server(uvicorn.Server):
