@@ -119,6 +119,7 @@ def test_a_certificate_that_cannot_be_used_is_refused_at_the_start(
     assert hint in done.stderr
     assert "Traceback" not in done.stderr
     assert message in made.log()
+    assert not made.settings.database.exists()
 
 
 def test_a_server_with_a_wrong_setting_can_still_be_stopped(tracker):

@@ -101,4 +101,4 @@ def test_prometheus_scrapes_over_tls_with_it(shared, tmp_path):
     with prometheus(tmp_path, config) as query:
         wait_for(lambda: query("up") == {"session-buddy": 1, "without-token": 0})
         assert set(query("mahavishnu_sessions_active")) == {"session-buddy"}
-        assert query('session_buddy_auth_failures_total{reason="missing"} > 0')
+        wait_for(lambda: query('session_buddy_auth_failures_total{reason="missing"} > 0'))

@@ -66,6 +66,17 @@ class TestOnItsOwnHost:
         assert shared.run("health").stdout.splitlines()[-1].startswith("✓ TLS: valid until ")
         assert shared.run("list-sessions").returncode == 0
 
+    def test_a_server_that_has_not_been_restarted_yet_is_recognised(
+        self, tracker, authority, address
+    ):
+        made = tracker(SESSION_BUDDY_HOST="127.0.0.1").start()
+        pair = authority.sign(address)
+        tls = {"SESSION_BUDDY_TLS_CERT": str(pair.cert), "SESSION_BUDDY_TLS_KEY": str(pair.key)}
+        assert "restart it" in made.run("list-sessions", **tls).stderr
+        restarted = made.run("mcp", "restart", **tls)
+        assert restarted.returncode == 0, restarted.stderr
+        assert made.run("list-sessions", **tls).returncode == 0
+
     def test_another_one_of_the_same_ca_is_not(self, shared, authority, address):
         other = authority.sign(address)
         with pytest.raises(Unreachable) as caught:

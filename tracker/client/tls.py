@@ -84,10 +84,15 @@ class Trust:
     def hint(self, error: ssl.SSLError) -> str:
         """What to do after TLS has failed."""
         code = getattr(error, "verify_code", None)
+        if self.cert is not None:
+            if code is None:
+                return "if it was started before its certificate was set, restart it"
+            return f"it shows another certificate than {self.cert}; is it another server?"
         if code is None:
             return f"if that port speaks no TLS, write http:// in {self.prefix}_URL"
-        if self.cert is not None:
-            return f"it shows another certificate than {self.cert}; is it another server?"
+        return self._distrust(code)
+
+    def _distrust(self, code: int) -> str:
         if code in _EXPIRED:
             return "renew the certificate on the server, and look at the clock of this machine"
         if code in _OTHER_NAME:
@@ -103,7 +108,12 @@ def _pinned(cert: Path) -> ssl.SSLContext:
     try:
         first = _FIRST.search(cert.read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the certificate cannot be read: {error}", where=str(cert)) from None
+        reason = getattr(error, "strerror", None) or "it is not PEM"
+        raise InvalidInput(
+            f"the server's certificate cannot be read: {reason}",
+            where=str(cert),
+            hint="see docs/access.md; who may not read it can ask the server by a url",
+        ) from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False

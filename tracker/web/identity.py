@@ -13,7 +13,7 @@ from schemas.health import Health, Probe, overall
 from schemas.release import release_id, version
 from schemas.settings import configuration_fingerprint
 from tracker.web.binding import Binding, binding
-from tracker.web.tls import PROBE, certificate_probe, read_certificate
+from tracker.web.tls import PROBE, certificate_probe, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,8 +43,9 @@ class Identity:
             InvalidInput: it may not listen where it is told to, or has no usable certificate.
         """
         bound = binding(settings, service)
-        if bound.cert is not None:
-            read_certificate(bound.cert)
+        if bound.cert is not None and bound.key is not None:
+            # Tried out now: what follows may open, and even migrate, a database.
+            server_context(bound.cert, bound.key)
         return cls(
             service=service,
             version=version(),

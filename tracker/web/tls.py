@@ -141,7 +141,7 @@ def _look(path: Path) -> tuple[int, int, int] | None:
 
 
 def _context(cert: Path, key: Path) -> ssl.SSLContext:
-    _read(cert, "certificate")
+    read_certificate(cert)
     _read(key, "key")
     _check_closed(key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
