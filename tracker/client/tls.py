@@ -106,11 +106,11 @@ def _pinned(cert: Path) -> ssl.SSLContext:
     import ssl
 
     try:
-        first = _FIRST.search(cert.read_text(encoding="ascii"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not PEM"
+        # Around the PEM there may be text in any language.
+        first = _FIRST.search(cert.read_text(encoding="ascii", errors="replace"))
+    except OSError as error:
         raise InvalidInput(
-            f"the server's certificate cannot be read: {reason}",
+            f"the server's certificate cannot be read: {error.strerror}",
             where=str(cert),
             hint="see docs/access.md; who may not read it can ask the server by a url",
         ) from None
