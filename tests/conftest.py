@@ -10,6 +10,7 @@ import pytest
 
 PACKAGES = {
     "sshd": "openssh-server",
+    "prometheus": "prometheus",
     "promtool": "prometheus",
     "amtool": "prometheus-alertmanager",
     "crontab": "cron",
