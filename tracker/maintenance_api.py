@@ -41,6 +41,7 @@ class MaintenanceApi:
         """Paths and what answers them."""
         return [
             Route("/api/v1/archive", self.archive, methods=["POST"]),
+            Route("/api/v1/prune", self.prune, methods=["POST"]),
             Route("/api/v1/sessions/{session_id}", self.delete, methods=["DELETE"]),
             Route("/api/v1/export/{what}", self.export),
             Route("/api/v1/database", self.inspect),
@@ -64,6 +65,18 @@ class MaintenanceApi:
         read_query(request, ())
         session_id = request.path_params["session_id"]
         return json_answer(self._maintenance.delete_session(session_id, actor=claims.subject))
+
+    async def prune(self, request: Request) -> Response:
+        """Mask in some of what is stored what looks like a secret, or count it."""
+        claims = require(request, "admin")
+        body = await _body(request, {"apply": bool, "after": str}, {"apply"})
+        answer = await run_in_threadpool(
+            self._maintenance.prune,
+            apply=body["apply"],
+            after=body.get("after", ""),
+            actor=claims.subject,
+        )
+        return json_answer(answer)
 
     def export(self, request: Request) -> Response:
         """Sessions, or the events of sessions, as a file, sent while it is read."""

@@ -1,4 +1,4 @@
-"""What secrets look like: a named pattern each, with test values in ``tests/client/redaction.yaml``.
+"""What secrets look like, by name; each has test values in ``tests/client/redaction.yaml``.
 
 Data only; ``tracker.client.redact`` applies it. The names are shown to people, by
 ``session-buddy prune`` for one.
@@ -61,7 +61,9 @@ RULES: dict[str, str] = {
     "mysql_password": (
         r"(?P<keep>\b(?:mysql(?:dump|admin)?|mariadb)\b[^|;\n]{0,200}?\s-p)(?P<value>[^\s-]\S*)"
     ),
-    "mongo_password": rf"(?P<keep>\bmongo(?:sh|dump|restore|export|import)?\s(?:{_REST})?-p\s+){_VALUE}",
+    "mongo_password": (
+        rf"(?P<keep>\bmongo(?:sh|dump|restore|export|import)?\s(?:{_REST})?-p\s+){_VALUE}"
+    ),
     "sshpass": rf"(?P<keep>\bsshpass\s+-p\s*){_VALUE}",
     "redis_password": rf"(?P<keep>\bredis-cli\b{_REST}-a\s+){_VALUE}",
     "ldap_password": rf"(?P<keep>\bldap(?:search|modify|add|delete|passwd|whoami)\b{_REST}-w\s*)"
@@ -102,7 +104,9 @@ TOKENS: dict[str, str] = {
         r"gl(?:pat|dt|rt|rtr|ptt|oas|soat|cbt|ft|imt|agent|ffct)-[\w-]{20,}|GR1348941[\w-]{20,}"
     ),
     "slack_token": r"xox[abeprs]-[\w-]{10,}|xapp-[\w-]{10,}",
-    "slack_webhook": r"(?<=hooks\.slack\.com/services/)[\w/]+|(?<=hooks\.slack\.com/workflows/)[\w/]+",
+    "slack_webhook": (
+        r"(?<=hooks\.slack\.com/services/)[\w/]+|(?<=hooks\.slack\.com/workflows/)[\w/]+"
+    ),
     "discord_webhook": r"(?<=/api/webhooks/)\d{17,20}/[\w-]{60,}",
     "teams_webhook": r"(?<=webhook\.office\.com/webhookb2/)[\w@/-]{60,}",
     "aws_access_key": r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b",
