@@ -156,7 +156,7 @@ def test_a_prune_that_was_stopped_is_finished_by_the_next_one(leaky, settings, m
 def test_small_pieces_find_the_same_as_large_ones(leaky, monkeypatch):
     whole = summed(pruned(leaky, apply=False))
     monkeypatch.setattr("tracker.pruning.SECONDS", 0.0)
-    for rows, size in ((1, 8_000_000), (3, 8_000_000), (2_000, 1)):
+    for rows, size in ((1, 500_000), (3, 500_000), (1_000, 1)):
         monkeypatch.setattr(stored, "PIECE_ROWS", rows)
         monkeypatch.setattr(stored, "PIECE_BYTES", size)
         monkeypatch.setattr("tracker.pruning.SECONDS", 0.01)

@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from schemas.backup import LATEST, SUFFIX, Manifest, manifest_name
-from schemas.errors import SessionopsError
+from schemas.errors import DiskFull, SessionopsError
 from schemas.units import format_size
 from tracker.store.attach import STORAGE_VERSION
+from tracker.store.faults import NO_SPACE, is_disk_full
 from tracker.store.snapshot import Snapshot, prove, take_snapshot
 from tracker.store.workfolder import work_folder
 
@@ -67,7 +68,13 @@ def back_up(
             snapshot = paused(lambda connection: take_snapshot(connection, database, copy))
             prove(snapshot)
             return _keep(snapshot, directory, work, reason=reason, release=release)
-    except OSError as error:
+    except (OSError, DiskFull) as error:
+        if isinstance(error, DiskFull) or is_disk_full(error):
+            raise DiskFull(
+                f"the backup failed: {NO_SPACE}",
+                where=str(directory),
+                hint="make room there and where the database is; earlier backups are untouched",
+            ) from error
         raise SessionopsError(
             f"the backup failed: {error.strerror or error}",
             where=str(error.filename or directory),

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from tracker.store.database import Database
 
-PIECE_ROWS = 2_000
-PIECE_BYTES = 8_000_000
-"""Of the texts in a piece, which is held in memory; a longer single row is read all the same."""
+PIECE_ROWS = 1_000
+PIECE_BYTES = 500_000
+"""Of the texts in a piece, about a second of matching; a longer row is read all the same."""
 
 UNFINISHED = "prune_unfinished"
 """The property that says that rows were changed, and the file not yet written anew."""
