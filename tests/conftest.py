@@ -17,6 +17,7 @@ PACKAGES = {
     "chromium": "chromium",
     "jq": "jq",
     "logrotate": "logrotate",
+    "faketime": "faketime",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
