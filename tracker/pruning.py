@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from schemas.backup import LATEST, SUFFIX
-from schemas.errors import Busy, InvalidInput, SessionopsError
+from schemas.errors import Busy, DiskFull, InvalidInput, SessionopsError
 from schemas.store import Pruned
 from tracker.client.redact import redact_naming
-from tracker.store import prune
+from tracker.store import adhoc, backup, prune
+from tracker.store.workfolder import clear_leftovers
 from tracker.web import audit
 
 if TYPE_CHECKING:
@@ -169,9 +170,22 @@ class Pruning:
     def _rewrite_file(self, *, apply: bool) -> Pruned:
         compaction = None
         if apply and prune.is_unfinished(self._database):
-            compaction = self._compact()
+            compaction = self._write_anew()
             self._writer.call(prune.finished).result()
         return self._answer(_Found(), None, apply=apply, unfinished=False, compaction=compaction)
+
+    def _write_anew(self) -> Compaction:
+        # What was cut off in the middle of a query or a backup has left a copy of the database.
+        clear_leftovers(self._database.path.parent, adhoc.WORK_FOLDER)
+        clear_leftovers(self._places.backups, backup.WORK_FOLDER)
+        try:
+            return self._compact()
+        except DiskFull as error:
+            raise DiskFull(
+                f"what was found is masked, but its old text is still in the file: {error.message}",
+                where=error.where,
+                hint="make room, then run it again: session-buddy prune --apply",
+            ) from error
 
     def _answer(
         self,

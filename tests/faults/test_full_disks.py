@@ -171,6 +171,27 @@ def test_a_full_disk_in_the_middle_of_a_backup_leaves_no_backup(server, small_di
     assert send(server, small())["accepted"] == 1
 
 
+def test_a_prune_without_room_says_that_the_old_text_is_still_there(cramped, small_disk):
+    secret = "hunter2Xyz"
+    send(cramped, *large(1), make_event("s", data={"text": f"psql --password {secret}"}))
+    small_disk.fill(leave=6_000_000)
+    with cramped.client("admin") as client:
+        with pytest.raises(DiskFull, match="its old text is still in the file") as caught:
+            prune(client)
+        assert "session-buddy prune --apply" in caught.value.hint
+        small_disk.make_room()
+        prune(client)
+    cramped.stop()
+    for file in small_disk.path.glob("sessions.db*"):
+        assert secret.encode() not in file.read_bytes()
+
+
+def prune(client):
+    after = ""
+    while after is not None:
+        after = client.post("/api/v1/prune", {"apply": True, "after": after})["next"]
+
+
 def test_a_spool_on_a_full_disk_counts_what_it_drops_and_says_so_later(
     new_server, places, small_disk, tmp_path
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -151,6 +152,20 @@ def test_a_prune_that_was_stopped_is_finished_by_the_next_one(leaky, settings, m
     assert rest[-1].compaction is not None
     assert SECRET.encode() not in bytes_on_disk(settings)
     assert not pruned(leaky, apply=False)[-1].unfinished
+
+
+def test_copies_that_a_killed_query_or_backup_has_left_go_too(leaky, settings):
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    folders = [
+        settings.database.parent / f".query-{dead.pid}-x",
+        settings.places.backups / f".backup-{dead.pid}-x",
+    ]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "copy.db").write_text(SECRET)
+    pruned(leaky, apply=True)
+    assert not any(folder.exists() for folder in folders)
 
 
 def test_small_pieces_find_the_same_as_large_ones(leaky, monkeypatch):

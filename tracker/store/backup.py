@@ -39,7 +39,7 @@ if TYPE_CHECKING:
             ...
 
 
-_WORK_FOLDER = ".backup-"
+WORK_FOLDER = ".backup-"
 _CHUNK = 1 << 20
 _LEVEL = 3
 
@@ -62,7 +62,7 @@ def back_up(
     import duckdb
 
     try:
-        with work_folder(directory, _WORK_FOLDER) as work:
+        with work_folder(directory, WORK_FOLDER) as work:
             _check_room(database, directory)
             copy = work / "copy.db"
             snapshot = paused(lambda connection: take_snapshot(connection, database, copy))
