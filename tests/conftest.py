@@ -19,6 +19,7 @@ PACKAGES = {
     "jq": "jq",
     "logrotate": "logrotate",
     "npx": "npm",
+    "faketime": "faketime",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

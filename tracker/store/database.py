@@ -5,6 +5,7 @@ Knows how to open, read and close; what is in the tables is the business of its 
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 import time
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from schemas.errors import Busy, InvalidInput
+from schemas.errors import Busy, DiskFull, InvalidInput
 from schemas.units import format_size
-from tracker.store.attach import attached, cursor, discard_compacted, log_of
+from tracker.store.attach import attached, cursor, damaged, discard_compacted, log_of
+from tracker.store.faults import NO_SPACE
 from tracker.store.migrations import MIGRATIONS, migrate
 from tracker.store.owner import OwnerLock
+from tracker.store.transactions import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -100,6 +103,7 @@ class Database:
 
         Raises:
             Busy: another process has it open.
+            DiskFull: there is no room to open it.
             InvalidInput: the place cannot be written, or the file is from a newer release.
             SessionopsError: it is not a database, or damaged.
         """
@@ -109,6 +113,12 @@ class Database:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock.acquire(role, wait)
         except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise DiskFull(
+                    f"the database cannot be opened: {NO_SPACE}",
+                    where=str(path),
+                    hint="make room where the database is, then start again",
+                ) from error
             raise InvalidInput(
                 f"the database cannot be kept here: {error.strerror}",
                 where=str(path),
@@ -145,7 +155,12 @@ class Database:
 
         Args:
             settled: sessions show all the events that were acknowledged.
+
+        Raises:
+            SessionopsError: the file is damaged where it is read.
         """
+        import duckdb
+
         if settled:
             self.before_reading()
         with self._gate:
@@ -156,6 +171,8 @@ class Database:
         try:
             yield connection
             whole = True
+        except duckdb.IOException as error:
+            raise damaged(self.path, error, "read") from error
         finally:
             with self._gate:
                 self._lent.remove(connection)
@@ -205,7 +222,7 @@ class Database:
             self._put_off = True
             return
         self._put_off = False
-        self.writing.execute("CHECKPOINT").fetchall()
+        checkpoint(self.writing)
 
     def reopen(self, meanwhile: Callable[[], object] | None = None) -> None:
         """Close the file and open it anew; who wants to read waits. Only for the writer's thread.
