@@ -105,8 +105,8 @@ class MaintenanceApi:
                 body=Sent(PruneRequest, example={"apply": False}),
                 answer=Answer("what was found, and where to go on", Pruned),
                 refusals=(423, 507),
-                notes="A call does about a second's work. Backups that were made before keep the old "
-                "texts.",
+                notes="A call does about a second's work. Backups that were made before keep the "
+                "old texts.",
             ),
             Operation(
                 method="DELETE",

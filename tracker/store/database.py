@@ -17,6 +17,7 @@ import structlog
 from schemas.errors import Busy, DiskFull, InvalidInput
 from schemas.units import format_size
 from tracker.store.attach import attached, cursor, damaged, discard_compacted, log_of
+from tracker.store.ballast import Ballast
 from tracker.store.faults import NO_SPACE
 from tracker.store.migrations import MIGRATIONS, migrate
 from tracker.store.owner import OwnerLock
@@ -70,6 +71,7 @@ class Database:
         self.crashed = crashed
         """Whether its last owner did not close it, so that sessions may lag behind their events."""
         self.before_reading: Callable[[], object] = lambda: None
+        self.ballast = Ballast(path)
         self.writing = cursor(root)
         self._root = root
         self._lock = lock
@@ -207,11 +209,12 @@ class Database:
         return sum(file.stat().st_size for file in (self.path, self.log) if file.exists())
 
     def checkpoint_when_due(self) -> None:
-        """Take the log into the file when it is long. Only for the writer's thread.
+        """Take the log into the file when it is long, and keep room. Only for the writer's thread.
 
         DuckDB would do so by itself, within a commit; and if there is no room for it, refuse to
         read or write anything until the file is opened anew. So it is done only with room.
         """
+        self.ballast.keep()
         length = self.log.stat().st_size if self.log.exists() else 0
         if length < LOG_BYTES:
             return
