@@ -269,8 +269,10 @@ def test_nul_in_texts_is_stored_found_exported_and_queried(ask):
     assert [session["metadata"] for session in json.loads(found)["sessions"]] == [{"k\0": 1}]
     assert ask("GET", "/api/v1/export/sessions?format=csv&user=a%00b")[0] == 200
     assert ask("GET", "/api/v1/search?q=whoami")[0] == 200
-    _, _, answer = ask("POST", QUERY, {"sql": "SELECT '\0' AS x"})
+    _, _, answer = ask("POST", QUERY, {"sql": "SELECT chr(0) AS x"})
     assert json.loads(answer)["rows"] == [["\0"]]
+    # DuckDB takes it within SQL from 2.0 on.
+    assert ask("POST", QUERY, {"sql": "SELECT '\0' AS x"})[0] in {200, 400}
 
 
 @pytest.mark.parametrize("lines", ["two events on a line", "an event on two lines"])

@@ -32,13 +32,17 @@ def text_column(values: Sequence[str | bytes | None]) -> NDArray[Any]:
 def number_column(values: Sequence[float | None], kind: str) -> NDArray[Any]:
     """A column of numbers that may have gaps.
 
+    With gaps it is one of floats, in which DuckDB takes NaN for NULL (and before 2.0 nothing else:
+    not the mask of a masked array). They hold whole numbers exactly up to 2**53: microseconds until
+    the year 2255. Where a function wants whole numbers, SQL has to say so.
+
     Args:
         values: the numbers.
         kind: numpy's name of their type, such as ``int64``.
     """
-    gaps = [value is None for value in values]
-    filled = np.array([0 if value is None else value for value in values], dtype=kind)
-    return np.ma.masked_array(filled, mask=gaps) if any(gaps) else filled
+    if None in values:
+        return np.array([np.nan if value is None else value for value in values], dtype="float64")
+    return np.array(values, dtype=kind)
 
 
 def event_columns(rows: Sequence[EventRow]) -> Columns:

@@ -28,6 +28,10 @@ SEMI JOIN search_texts USING (text_id)
 # A text may have been removed while it was embedded, so only those that are still there.
 
 
+_NONE = 0
+"""Stands for the id of no text: such ids have 64 bits, too many for a column with gaps."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventEntry:
     """An event in the index; the time is microseconds since 1970 in UTC."""
@@ -74,8 +78,9 @@ def store_entries(
     with transaction(connection):
         with given(connection, _event_columns(events), "incoming"):
             connection.execute(
-                "INSERT INTO search_events SELECT event_id, session_id, text_id,"
-                " make_timestamptz(timestamp), exit_code, failed FROM incoming"
+                "INSERT INTO search_events SELECT event_id, session_id,"  # noqa: S608
+                f" nullif(text_id, {_NONE}), make_timestamptz(timestamp), exit_code, failed"
+                " FROM incoming"
             ).fetchall()
         if not texts:
             return
@@ -156,7 +161,7 @@ def _event_columns(events: Sequence[EventEntry]) -> Columns:
     return {
         "event_id": text_column([event.event_id for event in events]),
         "session_id": text_column([event.session_id for event in events]),
-        "text_id": number_column([event.text_id for event in events], "int64"),
+        "text_id": number_column([event.text_id or _NONE for event in events], "int64"),
         "timestamp": number_column([event.timestamp for event in events], "int64"),
         "exit_code": number_column([event.exit_code for event in events], "int32"),
         "failed": number_column([event.failed for event in events], "bool"),
