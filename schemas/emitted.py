@@ -2,7 +2,7 @@
 
 The same fields with the same bounds (a test compares the two), and stricter about spelling: a time
 is RFC 3339, a number is no text. What does not fit here is no fault yet;
-``schemas.session`` judges.
+``schemas.session`` judges. Whether a ``session_start`` tells of its session is asked by the reader.
 """
 
 from __future__ import annotations
@@ -52,10 +52,6 @@ class EmittedEvent(Struct, forbid_unknown_fields=True, gc=False):
     exit_code: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | None = None
     data: dict[str, Any] = field(default_factory=dict)
     session: EmittedFacts | None = None
-
-    def __post_init__(self) -> None:
-        if self.session is None and self.event_type == "session_start":
-            raise ValueError("a session_start event needs 'session'")
 
 
 class EmittedBatch(Struct, forbid_unknown_fields=True):

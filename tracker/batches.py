@@ -42,9 +42,12 @@ def read_events(body: bytes, content_type: str) -> Sequence[Event | EmittedEvent
     """
     in_lines = content_type.partition(";")[0].strip().lower() in NDJSON
     try:
-        return read_lines(body) if in_lines else read_batch(body).events
+        events = read_lines(body) if in_lines else read_batch(body).events
     except (MsgspecError, UnicodeDecodeError, RecursionError):
         return _judge(body, in_lines=in_lines)
+    if any(event.session is None and event.event_type == "session_start" for event in events):
+        return _judge(body, in_lines=in_lines)
+    return events
 
 
 def _judge(body: bytes, *, in_lines: bool) -> list[Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from contextlib import asynccontextmanager
@@ -132,6 +133,7 @@ def _serve(settings: Settings, host: str, port: int) -> None:
     service = SessionService.open(settings)
     try:
         app = build(service, identity)
+        _calm_the_collector()
         wanted = settings.flag("mahavishnu.session.enabled")
         _say("Session tracking enabled" if wanted else "Session tracking disabled by the settings")
         run_server(
@@ -144,6 +146,17 @@ def _serve(settings: Settings, host: str, port: int) -> None:
         )
     finally:
         service.close()
+
+
+def _calm_the_collector() -> None:
+    """Events make objects by the hundred thousand and no circles of them.
+
+    With Python's own thresholds the collector looks through everything that the server has imported
+    again and again, which takes a third of the time that an event takes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 async def look_for_silence(service: SessionService) -> None:
