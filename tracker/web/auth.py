@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import jwt
-
 from schemas.errors import NotAuthorised
 from schemas.keyring import (
     ISSUER,
@@ -87,6 +85,9 @@ def verify(keys: KeyRing, audience: str, token: str) -> Claims:
     Raises:
         NotAuthorised: with a reason that does not help to guess; the token is not quoted.
     """
+    # With the first token: it imports ``cryptography``, a tenth of the start and of the memory.
+    import jwt
+
     hint = _hint(audience)
     if len(token) > LONGEST_TOKEN:
         raise NotAuthorised("the token is too long", hint=hint)
