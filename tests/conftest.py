@@ -17,6 +17,8 @@ PACKAGES = {
     "chromium": "chromium",
     "jq": "jq",
     "logrotate": "logrotate",
+    "bash": "bash",
+    "zsh": "zsh",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

@@ -16,6 +16,7 @@ from tracker.commands.configuration import config, env
 from tracker.commands.database import db
 from tracker.commands.events import list_events
 from tracker.commands.export import export
+from tracker.commands.hook import hook
 from tracker.commands.models import models
 from tracker.commands.reindex import reindex
 from tracker.commands.search import search
@@ -61,6 +62,7 @@ for _command in (
     env,
     backup,
     spool,
+    hook,
     models,
     search,
 ):

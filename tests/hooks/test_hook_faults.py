@@ -1,0 +1,76 @@
+"""What may go wrong beside a hooked shell: its prompt comes as ever, and the loss is told."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from pathlib import Path
+
+import psutil
+from deployments import wait_for
+
+
+def texts(events):
+    return [event["data"]["text"] for event in events if event["event_type"] == "command"]
+
+
+def test_a_recorder_that_stands_still_with_a_full_pipe(hooked, name):
+    with hooked.shell(name) as shell:
+        shell.type("true")
+        recorder = shell.recorder()
+        wait_for(lambda: texts(hooked.spooled()) == ["true"])
+        recorder.send_signal(signal.SIGSTOP)
+        wait_for(lambda: recorder.status() == psutil.STATUS_STOPPED)
+        pipe = shell.pipe()
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+        os.close(pipe)
+        shown = [shell.type(f"echo {'x' * 1000} >/dev/null; echo {number}") for number in range(8)]
+        assert all(line.endswith(f"{number}\n") for number, line in enumerate(shown))
+        recorder.send_signal(signal.SIGCONT)
+        wait_for(lambda: len(texts(hooked.spooled())) > 1)
+        shell.type("true")
+        assert shell.leave("exit 0") == 0
+    events = hooked.session(shell.pid)
+    lost = sum(e["data"]["dropped"] for e in events if e["event_type"] == "gap")
+    assert lost > 0
+    assert 2 < len(texts(events)) < 10
+    assert texts(events)[-1] == "true"
+
+
+def test_a_killed_recorder_is_replaced_and_nothing_is_lost(hooked, name):
+    with hooked.shell(name) as shell:
+        shell.type("echo 1")
+        wait_for(lambda: texts(hooked.spooled()) == ["echo 1"])
+        recorder = shell.recorder()
+        recorder.kill()
+        wait_for(lambda: not Path(f"/proc/{recorder.pid}/exe").exists())
+        assert shell.type("echo 2").endswith("2\n")
+
+        def replaced():
+            shell.type(" true")
+            return any(event["event_type"] == "gap" for event in hooked.spooled())
+
+        wait_for(replaced)
+        assert shell.leave("exit 6") == 6
+    events = hooked.session(shell.pid)
+    assert sorted(texts(events)) == ["echo 1", "echo 2"]
+    assert len({event["session_id"] for event in events}) == 1
+    assert events[-1]["exit_code"] == 6
+
+
+def test_a_spool_that_cannot_be_written(hooked, name):
+    hooked.spool.parent.mkdir(parents=True)
+    hooked.spool.write_text("no folder")
+    with hooked.shell(name) as shell:
+        assert shell.type("echo 1").endswith("1\n")
+        assert shell.type("echo 2").endswith("2\n")
+        assert shell.leave("exit 3") == 3
+    assert hooked.spool.read_text() == "no folder"
+
+
+def test_an_interpreter_that_was_removed(hooked, name):
+    with hooked.shell(name, after="__session_buddy_python=/nonexistent/python") as shell:
+        assert shell.type("echo 1") == "echo 1\n1\n" or name == "zsh"
+        assert shell.leave("exit 2") == 2
+    assert not hooked.spool.exists()
