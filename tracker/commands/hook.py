@@ -24,7 +24,7 @@ def hook(shell: str) -> None:
     Shells start faster with the lines in a file, printed once and after an update:
       session-buddy hook bash > ~/.session-buddy/hook.bash
       [ -r ~/.session-buddy/hook.bash ] && . ~/.session-buddy/hook.bash
-    """
+    """  # noqa: D301 -- click wants the character itself
     from schemas.places import Places
     from tracker.client.hooks.snippet import hook_lines
 
