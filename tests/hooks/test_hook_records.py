@@ -86,6 +86,7 @@ def test_an_empty_line_and_ctrl_c_at_the_prompt_are_no_commands(hooked, name):
         shell.type("true")
         shell.type("")
         shell.child.send("half")
+        shell.child.expect("h.*a.*l.*f")  # the line editor is there
         shell.child.sendintr()
         shell.prompt()
         shell.leave("exit")
