@@ -16,6 +16,7 @@ from starlette.routing import Route
 from orchestrator import health, listing, operations
 from schemas.errors import InvalidInput
 from schemas.run import RunState
+from tracker.web import tracing
 from tracker.web.app import create_app, require
 from tracker.web.identity import Identity, health_answer
 from tracker.web.logs import configure_logging
@@ -109,14 +110,18 @@ def serve(settings: Settings) -> int:
     app = build(settings)
     wanted = settings.flag("mahavishnu.session.enabled")
     _say("Session tracking enabled" if wanted else "Session tracking disabled by the settings")
-    run_server(
-        app,
-        host,
-        port,
-        service=SERVICE,
-        places=settings.places,
-        on_ready=lambda: _say("Ready to accept connections"),
-    )
+    tracing.start(SERVICE, settings)
+    try:
+        run_server(
+            app,
+            host,
+            port,
+            service=SERVICE,
+            places=settings.places,
+            on_ready=lambda: _say("Ready to accept connections"),
+        )
+    finally:
+        tracing.stop()
     return 0
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    model_validator,
+)
+
+from schemas.numbers import Whole
 
 EVENT_TYPES = ("session_start", "command", "error", "checkpoint", "step", "gap", "session_end")
 STATUSES = ("active", "ended", "failed", "abandoned")
@@ -15,6 +26,16 @@ MAX_CLOCK_LEAD = timedelta(hours=24)
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Text = Annotated[str, StringConstraints(max_length=500)]
+
+
+def _no_number(moment: Any) -> Any:
+    # Left to itself pydantic takes 1700000000, and the same as a text, for seconds since 1970.
+    if isinstance(moment, (int, float)) or (isinstance(moment, str) and moment[4:5] != "-"):
+        raise ValueError("this is a time in ISO 8601 with its zone, such as 2026-11-23T09:00:00Z")
+    return moment
+
+
+Timestamp = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 
 
 class Message(BaseModel):
@@ -31,11 +52,11 @@ class SessionFacts(Message):
     user: Text = ""
     host: Text = ""
     cwd: Text = ""
-    pid: int | None = Field(None, ge=1, le=4194304)
+    pid: Annotated[int, Whole(1, 4194304)] | None = None
     version: Text = ""
     git_branch: Text = ""
     git_commit: Text = ""
-    git_dirty: bool | None = None
+    git_dirty: StrictBool | None = None
     author_kind: Literal["person", "agent"] = "person"
     run_id: Identifier | None = None
     metadata: dict[str, Any] = {}
@@ -44,17 +65,28 @@ class SessionFacts(Message):
 class Event(Message):
     """One event. Sending the same ``event_id`` twice stores it once."""
 
+    model_config = ConfigDict(
+        # What ``_start_has_facts`` checks, for those who read the schema.
+        json_schema_extra={
+            "if": {"properties": {"event_type": {"const": "session_start"}}},
+            "then": {
+                "required": ["session"],
+                "properties": {"session": {"type": "object"}},
+            },
+        }
+    )
+
     event_id: Identifier
     session_id: Identifier
     event_type: Literal[
         "session_start", "command", "error", "checkpoint", "step", "gap", "session_end"
     ]
-    timestamp: AwareDatetime
-    sequence: int = Field(
-        0, ge=0, le=2**53, description="position in its session, as counted by the sender"
+    timestamp: Timestamp
+    sequence: Annotated[int, Whole(0, 2**53)] = Field(
+        0, description="position in its session, as counted by the sender"
     )
-    duration_seconds: float | None = Field(None, ge=0, le=1e10, allow_inf_nan=False)
-    exit_code: int | None = Field(None, ge=-(2**31), le=2**31 - 1)
+    duration_seconds: float | None = Field(None, strict=True, ge=0, le=1e10, allow_inf_nan=False)
+    exit_code: Annotated[int, Whole(-(2**31), 2**31 - 1)] | None = None
     data: dict[str, Any] = {}
     session: SessionFacts | None = None
 
@@ -121,9 +153,24 @@ class StoredEvent(Message):
     data: dict[str, Any] = {}
 
 
+class SessionList(Message):
+    """A page of sessions."""
+
+    sessions: list[Session]
+    total: int = Field(description="how many there are in all")
+    next: str | None = Field(description="the cursor of what follows; none: nothing does")
+
+
+class EventList(Message):
+    """A page of events."""
+
+    events: list[StoredEvent]
+    next: str | None = Field(description="the cursor of what follows; none: nothing does")
+
+
 class ErrorBody(Message):
     """The body of every answer with a status of 400 or above."""
 
-    error: str
-    hint: str = ""
-    request_id: str = ""
+    error: str = Field(description="what was wrong")
+    hint: str = Field("", description="what to do next")
+    request_id: str = Field("", description="find the request in the log by it")

@@ -19,6 +19,7 @@ PACKAGES = {
     "logrotate": "logrotate",
     "bash": "bash",
     "zsh": "zsh",
+    "npx": "npm",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

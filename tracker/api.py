@@ -1,167 +1,208 @@
-"""The routes of the tracker: what a request asks, and how the service's answer looks in HTTP.
+"""The tracker's operations: what a request asks, and how the service's answer looks in HTTP.
 
 Every answer comes from ``tracker.sessions``; what is decided here is only what HTTP needs.
 """
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 from prometheus_client.exposition import choose_encoder
-from starlette.concurrency import run_in_threadpool
+from pydantic import Field, StringConstraints
 from starlette.responses import Response
-from starlette.routing import Route
 
-from schemas.errors import Busy, InvalidInput
-from schemas.health import Probe
-from schemas.session import IngestAnswer
-from tracker.batches import read_events
+from schemas.analytics import SessionAnalytics
+from schemas.backup import Manifest
+from schemas.health import Health, Probe
+from schemas.session import (
+    EventList,
+    Message,
+    Session,
+    SessionList,
+)
 from tracker.metrics import registry_for
 from tracker.session_parameters import (
-    EVENT_PARAMETERS,
-    SESSION_PARAMETERS,
-    event_filter,
-    session_filter,
+    EventPageParameters,
+    EventsOfSessionParameters,
+    OneSession,
+    SessionPageParameters,
 )
 from tracker.store.probes import DATABASE, TRACKING
-from tracker.web.app import from_loopback, require
-from tracker.web.errors import Refused, read_json
 from tracker.web.identity import Identity, health_answer
-from tracker.web.parameters import json_answer, read_number, read_query
+from tracker.web.operations import Answer, Call, Operation, Sent
+from tracker.web.parameters import Parameters, Span, Word
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from tracker.sessions import SessionService
+    from tracker.web.traffic import Distribution, Traffic
 
 NAME = "Session-Buddy MCP server"
 ESSENTIAL = frozenset({NAME, DATABASE, TRACKING})
 """Without these the server is of no use, and ``/health`` answers 503."""
 
-LARGE_BODY = 100_000
-"""Bytes from which a body is read in a thread, so that other requests need not wait for it."""
+_OPENMETRICS = "application/openmetrics-text"
+
+
+class AnalyticsParameters(Parameters):
+    """Which range of time."""
+
+    range: Annotated[Span, Field(description="how long it is; it ends now")] = "7d"
+    zone: Annotated[
+        Word, Field(description="time zone of days and hours", examples=["Europe/Berlin"])
+    ] = "UTC"
+
+
+class BackupRequest(Message):
+    """Where a backup goes, and why it is made."""
+
+    directory: Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=4000)] | None = (
+        Field(None, description="an absolute path; none: the tracker's own backup folder")
+    )
+    reason: Annotated[str, StringConstraints(max_length=500)] = Field(
+        "requested", description="for its manifest"
+    )
 
 
 class Api:
-    """The routes over one service. Plain methods block, so Starlette runs them in threads.
+    """The operations over one service. Plain methods block, so they run in threads.
 
     Args:
         service: the sessions.
         identity: this server.
+        traffic: counts its requests.
+        batch_sizes: events in requests of ingest.
     """
 
-    def __init__(self, service: SessionService, identity: Identity) -> None:
+    def __init__(
+        self,
+        service: SessionService,
+        identity: Identity,
+        traffic: Traffic | None = None,
+        batch_sizes: Distribution | None = None,
+    ) -> None:
         self._service = service
         self._identity = identity
-        self._registry = registry_for(service, identity)
+        self._registry = registry_for(service, identity, traffic, batch_sizes)
 
-    def routes(self) -> list[Route]:
-        """Paths and what answers them."""
+    def operations(self) -> list[Operation]:
+        """What can be asked."""
         return [
-            Route("/health", self.health),
-            Route("/metrics", self.metrics),
-            Route("/api/v1/events", self.ingest, methods=["POST"]),
-            Route("/api/v1/events", self.newest_events),
-            Route("/api/v1/sessions", self.sessions),
-            Route("/api/v1/sessions/{session_id}", self.session),
-            Route("/api/v1/sessions/{session_id}/events", self.events),
-            Route("/api/v1/analytics/sessions", self.analytics),
-            Route("/api/v1/backups", self.backup, methods=["POST"]),
+            Operation(
+                method="GET",
+                path="/health",
+                handler=self.health,
+                scopes=(),
+                query=None,
+                answer=Answer("it works", Health),
+                others={503: Answer("it does not work: an essential probe failed", Health)},
+            ),
+            Operation(
+                method="GET",
+                path="/metrics",
+                handler=self.metrics,
+                scopes=("read",),
+                open_on_loopback=True,
+                query=None,
+                answer=Answer("the metrics", media=("text/plain", _OPENMETRICS)),
+            ),
+            Operation(
+                method="GET",
+                path="/api/v1/events",
+                handler=self.newest_events,
+                scopes=("read",),
+                query=EventPageParameters,
+                answer=Answer("a page of them", EventList),
+            ),
+            Operation(
+                method="GET",
+                path="/api/v1/sessions",
+                handler=self.list_sessions,
+                scopes=("read",),
+                query=SessionPageParameters,
+                answer=Answer("a page of them", SessionList),
+            ),
+            Operation(
+                method="GET",
+                path="/api/v1/sessions/{session_id}",
+                handler=self.get_session,
+                scopes=("read",),
+                parts=OneSession,
+                answer=Answer("the session", Session),
+            ),
+            Operation(
+                method="GET",
+                path="/api/v1/sessions/{session_id}/events",
+                handler=self.list_events,
+                scopes=("read",),
+                parts=OneSession,
+                query=EventsOfSessionParameters,
+                answer=Answer("a page of them", EventList),
+            ),
+            Operation(
+                method="GET",
+                path="/api/v1/analytics/sessions",
+                handler=self.analytics,
+                scopes=("read",),
+                query=AnalyticsParameters,
+                answer=Answer("the numbers", SessionAnalytics),
+            ),
+            Operation(
+                method="POST",
+                path="/api/v1/backups",
+                handler=self.back_up,
+                scopes=("operate",),
+                body=Sent(BackupRequest, required=False, example={"reason": "before the upgrade"}),
+                answer=Answer("its manifest", Manifest),
+                refusals=(423, 507),
+            ),
         ]
 
-    def health(self, _: Request) -> Response:
-        """What this server finds when it looks at itself; needs no token."""
+    def found(self) -> Health:
+        """What this server finds when it looks at itself."""
         found = self._service.probes()
         works = all(probe.ok is not False for probe in found if probe.name in ESSENTIAL)
         server = Probe(NAME, ok=works, value="healthy" if works else "unhealthy")
-        return health_answer(self._identity.health([server, *found], ESSENTIAL))
+        return self._identity.health([server, *found], ESSENTIAL)
 
-    def metrics(self, request: Request) -> Response:
-        """The metrics as text; from this machine no token is needed."""
-        if not from_loopback(request):
-            require(request, "read")
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    def health(self, _: Call[None, None]) -> Response:
+        """Whether this server works, and which release and configuration it runs."""
+        return health_answer(self.found())
+
+    def metrics(self, call: Call[None, None]) -> Response:
+        """The metrics as Prometheus reads them."""
+        encode, content_type = choose_encoder(call.request.headers.get("accept", ""))
         return Response(encode(self._registry), headers={"Content-Type": content_type})
 
-    async def ingest(self, request: Request) -> Response:
-        """Store a batch of events; answered when they are on disk."""
-        require(request, "ingest")
-        body, content_type = await request.body(), request.headers.get("content-type", "")
-        try:
-            if len(body) < LARGE_BODY:
-                events = read_events(body, content_type)
-            else:
-                events = await run_in_threadpool(read_events, body, content_type)
-            if not events:
-                return json_answer(IngestAnswer(accepted=0, duplicates=0))
-            stored = self._service.ingest(events)
-        except InvalidInput as error:
-            raise Refused(422, error.message, hint=error.hint) from None
-        except Busy as error:
-            again = {"Retry-After": "1"}
-            raise Refused(429, error.message, hint=error.hint, headers=again) from None
-        return json_answer(await asyncio.wrap_future(stored))
-
-    def sessions(self, request: Request) -> Response:
+    def list_sessions(self, call: Call[SessionPageParameters, None]) -> SessionList:
         """Sessions, newest first."""
-        require(request, "read")
-        query = read_query(request, SESSION_PARAMETERS | {"limit", "offset", "cursor"})
+        asked = call.query
         page = self._service.list_sessions(
-            session_filter(query),
-            limit=read_number(query, "limit", 100),
-            offset=read_number(query, "offset", 0),
-            cursor=query.get("cursor", ""),
+            asked.filter(), limit=asked.limit, offset=asked.offset, cursor=asked.cursor
         )
-        return json_answer({"sessions": page.sessions, "total": page.total, "next": page.next})
+        return SessionList(sessions=page.sessions, total=page.total, next=page.next)
 
-    def session(self, request: Request) -> Response:
+    def get_session(self, call: Call[Any, None]) -> Session:
         """One session."""
-        require(request, "read")
-        read_query(request, ())
-        return json_answer(self._service.get_session(request.path_params["session_id"]))
+        return self._service.get_session(call.path("session_id"))
 
-    def events(self, request: Request) -> Response:
+    def list_events(self, call: Call[EventsOfSessionParameters, None]) -> EventList:
         """The events of a session in the order of their times."""
-        require(request, "read")
-        query = read_query(request, {"limit", "after"})
         page = self._service.list_events(
-            request.path_params["session_id"],
-            limit=read_number(query, "limit", 100),
-            after=query.get("after", ""),
+            call.path("session_id"), limit=call.query.limit, after=call.query.after
         )
-        return json_answer({"events": page.events, "next": page.next})
+        return EventList(events=page.events, next=page.next)
 
-    def newest_events(self, request: Request) -> Response:
+    def newest_events(self, call: Call[EventPageParameters, None]) -> EventList:
         """Events of all sessions, newest first."""
-        require(request, "read")
-        query = read_query(request, EVENT_PARAMETERS | {"limit", "cursor"})
-        page = self._service.newest_events(
-            event_filter(query),
-            limit=read_number(query, "limit", 100),
-            cursor=query.get("cursor", ""),
-        )
-        return json_answer({"events": page.events, "next": page.next})
+        asked = call.query
+        page = self._service.newest_events(asked.filter(), limit=asked.limit, cursor=asked.cursor)
+        return EventList(events=page.events, next=page.next)
 
-    def analytics(self, request: Request) -> Response:
+    def analytics(self, call: Call[AnalyticsParameters, None]) -> SessionAnalytics:
         """Numbers over the sessions of a range that ends now."""
-        require(request, "read")
-        query = read_query(request, {"range", "zone"})
-        found = self._service.analytics(query.get("range", "7d"), zone=query.get("zone", "UTC"))
-        return json_answer(found)
+        return self._service.analytics(call.query.range, zone=call.query.zone)
 
-    async def backup(self, request: Request) -> Response:
+    def back_up(self, call: Call[Any, BackupRequest]) -> Manifest:
         """Make a backup; answered with its manifest when it is whole."""
-        require(request, "operate")
-        wanted = await read_json(request) if await request.body() else None
-        wanted = {} if wanted is None else wanted
-        if not isinstance(wanted, dict) or not wanted.keys() <= {"directory", "reason"}:
-            raise InvalidInput("the body is an object with 'directory' and 'reason', or nothing")
-        if not all(isinstance(value, str) for value in wanted.values()):
-            raise InvalidInput("'directory' and 'reason' are texts")
-        manifest = await run_in_threadpool(
-            self._service.backup,
-            wanted.get("directory") or None,
-            reason=wanted.get("reason") or "requested",
-        )
-        return json_answer(manifest.as_dict())
+        wanted = call.body
+        return self._service.backup(wanted.directory, reason=wanted.reason)

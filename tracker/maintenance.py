@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from schemas.places import Places
     from schemas.store import Inspection, QueryAnswer
+    from tracker.life import LifeTrace
     from tracker.store.archive import Moved
     from tracker.store.backup import Paused
     from tracker.store.database import Database
@@ -46,6 +47,7 @@ class Maintenance:
         paused: runs something with the writer's connection and says that events wait meanwhile.
         places: the deployment, for its audit log.
         removed: called in the writer's thread when events were removed for good.
+        life: traces what becomes of sessions.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class Maintenance:
         paused: Paused,
         places: Places,
         removed: Callable[[], object],
+        life: LifeTrace,
     ) -> None:
         self._database = database
         self._writer = writer
         self._paused = paused
         self._places = places
         self._removed = removed
+        self._life = life
         self._adhoc = Adhoc(database.path, paused)
         self._one_at_a_time = threading.Lock()
 
@@ -89,6 +93,7 @@ class Maintenance:
             while (moved := self._archive_batch(before)).sessions:
                 sessions += moved.sessions
                 events += moved.events
+                self._life.archived(moved.session_ids)
         _log.info("sessions archived", sessions=sessions, events=events, days=days)
         return Archived(sessions=sessions, events=events, before=before, dry_run=False)
 
@@ -127,6 +132,7 @@ class Maintenance:
                 f"the audit log cannot be written, so nothing was deleted: {error.strerror}",
                 where=str(audit.audit_file(self._places)),
             ) from error
+        self._life.deleted(session_id)
         _log.info("session deleted", session_id=session_id, events=deleted.events, actor=actor)
         return Deletion(session_id=session_id, sessions=deleted.sessions, events=deleted.events)
 

@@ -1,24 +1,24 @@
-"""The routes of archive, deletion, export and database: the service's answers in HTTP."""
+"""The operations of archive, deletion, export and database: the service's answers in HTTP."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from pydantic import BaseModel, Field, StringConstraints
+from starlette.responses import StreamingResponse
 
-from schemas.errors import InvalidInput, NotFound
-from tracker.session_parameters import SESSION_PARAMETERS, events_of_sessions, session_filter
-from tracker.store.export import FORMATS
-from tracker.web.app import require
-from tracker.web.errors import read_json
-from tracker.web.parameters import json_answer, read_query
+from schemas.errors import NotFound
+from schemas.numbers import Whole
+from schemas.session import Message, Session, StoredEvent
+from schemas.store import Archived, Check, Compaction, Deletion, Inspection, QueryAnswer
+from tracker.maintenance import MOST_DAYS
+from tracker.session_parameters import OneSession, SessionParameters, events_of_sessions
+from tracker.store.adhoc import LONGEST_SECONDS, LONGEST_SQL, MOST_ROWS
+from tracker.store.export import Format
+from tracker.web.operations import Answer, Call, Operation, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from starlette.requests import Request
+    from starlette.responses import Response
 
     from tracker.maintenance import Maintenance
 
@@ -27,8 +27,39 @@ ROWS = 1_000
 SECONDS = 10
 
 
+class ArchiveRequest(Message):
+    """Which sessions are old."""
+
+    days: Annotated[int, Whole(1, MOST_DAYS)] = Field(
+        description="those that ended this many days ago"
+    )
+    dry_run: bool = Field(False, strict=True, description="only count them")
+
+
+class QueryRequest(Message):
+    """SQL that only reads, and its bounds."""
+
+    sql: Annotated[str, StringConstraints(max_length=LONGEST_SQL, pattern=r"[^\s\x00-\x1f]")]
+    limit: Annotated[int, Whole(1, MOST_ROWS)] = Field(ROWS, description="rows at the most")
+    seconds: Annotated[int, Whole(1, LONGEST_SECONDS)] = Field(
+        SECONDS, description="how long it may take"
+    )
+
+
+class Exported(BaseModel):
+    """The part of a path that names what is exported."""
+
+    what: Literal["sessions", "events"]
+
+
+class ExportParameters(SessionParameters):
+    """Of which sessions, and as what."""
+
+    format: Format = "jsonl"
+
+
 class MaintenanceApi:
-    """The routes. Plain methods block, so Starlette runs them in threads.
+    """The operations. Plain methods block, so they run in threads.
 
     Args:
         maintenance: the part of the service layer that they ask.
@@ -37,89 +68,111 @@ class MaintenanceApi:
     def __init__(self, maintenance: Maintenance) -> None:
         self._maintenance = maintenance
 
-    def routes(self) -> list[Route]:
-        """Paths and what answers them."""
+    def operations(self) -> list[Operation]:
+        """What can be asked."""
         return [
-            Route("/api/v1/archive", self.archive, methods=["POST"]),
-            Route("/api/v1/sessions/{session_id}", self.delete, methods=["DELETE"]),
-            Route("/api/v1/export/{what}", self.export),
-            Route("/api/v1/database", self.inspect),
-            Route("/api/v1/database/check", self.check, methods=["POST"]),
-            Route("/api/v1/database/compact", self.compact, methods=["POST"]),
-            Route("/api/v1/database/query", self.query, methods=["POST"]),
+            Operation(
+                method="POST",
+                path="/api/v1/archive",
+                handler=self.archive_sessions,
+                scopes=("operate",),
+                body=Sent(ArchiveRequest, example={"days": 90, "dry_run": True}),
+                answer=Answer("what was moved", Archived),
+                refusals=(423, 507),
+            ),
+            Operation(
+                method="DELETE",
+                path="/api/v1/sessions/{session_id}",
+                handler=self.delete_session,
+                scopes=("admin",),
+                parts=OneSession,
+                answer=Answer("what was deleted", Deletion),
+                refusals=(423, 507),
+                notes="Backups that were made before keep it.",
+            ),
+            Operation(
+                method="GET",
+                path="/api/v1/export/{what}",
+                handler=self.export,
+                scopes=("read",),
+                parts=Exported,
+                query=ExportParameters,
+                answer=Answer(
+                    "a session or an event a line, oldest first",
+                    lines=Session | StoredEvent,
+                    media=("application/x-ndjson", "text/csv"),
+                ),
+            ),
+            Operation(
+                method="GET",
+                path="/api/v1/database",
+                handler=self.inspect_database,
+                scopes=("read",),
+                answer=Answer("the file, its tables and indexes", Inspection),
+            ),
+            Operation(
+                method="POST",
+                path="/api/v1/database/check",
+                handler=self.check_database,
+                scopes=("operate",),
+                answer=Answer("what was found", Check),
+            ),
+            Operation(
+                method="POST",
+                path="/api/v1/database/compact",
+                handler=self.compact_database,
+                scopes=("operate",),
+                answer=Answer("its size before and after", Compaction),
+                refusals=(423, 507),
+            ),
+            Operation(
+                method="POST",
+                path="/api/v1/database/query",
+                handler=self.query_database,
+                scopes=("operate",),
+                body=Sent(
+                    QueryRequest,
+                    example={"sql": "SELECT status, count(*) FROM sessions GROUP BY ALL"},
+                ),
+                answer=Answer("the rows", QueryAnswer),
+                refusals=(423, 507),
+                notes="It runs on a copy, without files and network. SQL that cannot be run is "
+                "a 400 too.",
+            ),
         ]
 
-    async def archive(self, request: Request) -> Response:
+    def archive_sessions(self, call: Call[Any, ArchiveRequest]) -> Archived:
         """Move old sessions into the archive, or count them."""
-        require(request, "operate")
-        body = await _body(request, {"days": int, "dry_run": bool}, {"days"})
-        dry_run = body.get("dry_run", False)
-        return json_answer(
-            await run_in_threadpool(self._maintenance.archive, body["days"], dry_run=dry_run)
-        )
+        return self._maintenance.archive(call.body.days, dry_run=call.body.dry_run)
 
-    def delete(self, request: Request) -> Response:
+    def delete_session(self, call: Call[Any, None]) -> Deletion:
         """Delete a session for good."""
-        claims = require(request, "admin")
-        read_query(request, ())
-        session_id = request.path_params["session_id"]
-        return json_answer(self._maintenance.delete_session(session_id, actor=claims.subject))
+        return self._maintenance.delete_session(call.path("session_id"), actor=call.subject)
 
-    def export(self, request: Request) -> Response:
+    def export(self, call: Call[ExportParameters, None]) -> Response:
         """Sessions, or the events of sessions, as a file, sent while it is read."""
-        require(request, "read")
-        query = read_query(request, SESSION_PARAMETERS | {"format"})
-        form = next((form for form in FORMATS if form == query.get("format", "jsonl")), None)
-        if form is None:
-            raise InvalidInput(f"format is one of {', '.join(FORMATS)}")
-        query.pop("format", None)
-        what = request.path_params["what"]
+        asked, what = call.query, call.path("what")
         if what == "sessions":
-            pieces = self._maintenance.export_sessions(session_filter(query), form)
+            pieces = self._maintenance.export_sessions(asked.filter(), asked.format)
         elif what == "events":
-            pieces = self._maintenance.export_events(events_of_sessions(query), form)
+            pieces = self._maintenance.export_events(events_of_sessions(asked), asked.format)
         else:
             raise NotFound(f"there is no {what[:50]!r} to export", hint="sessions or events")
-        return StreamingResponse(pieces, headers={"Content-Type": _MEDIA[form]})
+        return StreamingResponse(pieces, headers={"Content-Type": _MEDIA[asked.format]})
 
-    def inspect(self, request: Request) -> Response:
+    def inspect_database(self, _: Call[Any, None]) -> Inspection:
         """The database file and what is in it."""
-        require(request, "read")
-        read_query(request, ())
-        return json_answer(self._maintenance.inspect())
+        return self._maintenance.inspect()
 
-    def check(self, request: Request) -> Response:
+    def check_database(self, _: Call[Any, None]) -> Check:
         """Whether the database is sound."""
-        require(request, "operate")
-        read_query(request, ())
-        return json_answer(self._maintenance.check())
+        return self._maintenance.check()
 
-    def compact(self, request: Request) -> Response:
+    def compact_database(self, _: Call[Any, None]) -> Compaction:
         """Write the database anew; answered when it is done."""
-        require(request, "operate")
-        read_query(request, ())
-        return json_answer(self._maintenance.compact())
+        return self._maintenance.compact()
 
-    async def query(self, request: Request) -> Response:
+    def query_database(self, call: Call[Any, QueryRequest]) -> QueryAnswer:
         """The result of SQL that only reads."""
-        require(request, "operate")
-        body = await _body(request, {"sql": str, "limit": int, "seconds": int}, {"sql"})
-        answer = await run_in_threadpool(
-            self._maintenance.query,
-            body["sql"],
-            rows=body.get("limit", ROWS),
-            seconds=body.get("seconds", SECONDS),
-        )
-        return json_answer(answer)
-
-
-async def _body(request: Request, known: Mapping[str, type], needed: set[str]) -> dict[str, Any]:
-    """The body of a request: an object with these keys and types."""
-    body = await read_json(request)
-    if not isinstance(body, dict) or not needed <= body.keys() <= known.keys():
-        names = ", ".join(repr(name) for name in known)
-        raise InvalidInput(f"the body is an object with {names}")
-    for name, value in body.items():
-        if type(value) is not known[name]:
-            raise InvalidInput(f"{name!r} is of type {known[name].__name__}")
-    return body
+        asked = call.body
+        return self._maintenance.query(asked.sql, rows=asked.limit, seconds=asked.seconds)

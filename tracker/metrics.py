@@ -23,33 +23,57 @@ from tracker.store.states import (
     DURATION_BOUNDS,
     DURATION_BUCKET,
     DURATION_SUM,
+    EVENTS_LOST,
     FAILED,
     OVERFLOW,
     SESSIONS,
 )
+from tracker.telemetry_metrics import batch_metrics, spool_metrics, traffic_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from prometheus_client import Metric
 
     from tracker.sessions import SessionService
     from tracker.store.totals import Totals
     from tracker.web.identity import Identity
+    from tracker.web.traffic import Distribution, Traffic
 
 
-def registry_for(service: SessionService, identity: Identity) -> CollectorRegistry:
-    """The metrics of one tracker: of its sessions, of the server and of its process."""
+def registry_for(
+    service: SessionService,
+    identity: Identity,
+    traffic: Traffic | None = None,
+    batch_sizes: Distribution | None = None,
+) -> CollectorRegistry:
+    """The metrics of one tracker: of its sessions, of the server and of its process.
+
+    Args:
+        service: the sessions.
+        identity: this server.
+        traffic: the requests of this server; None: there are none.
+        batch_sizes: events in each request of ingest; None: nobody notes them.
+    """
     registry = CollectorRegistry()
-    registry.register(_TrackerCollector(service, identity))
+    registry.register(_TrackerCollector(service, identity, traffic, batch_sizes))
     ProcessCollector(registry=registry)
     return registry
 
 
 class _TrackerCollector(Collector):
-    def __init__(self, service: SessionService, identity: Identity) -> None:
+    def __init__(
+        self,
+        service: SessionService,
+        identity: Identity,
+        traffic: Traffic | None,
+        batch_sizes: Distribution | None,
+    ) -> None:
         self._service = service
         self._identity = identity
+        self._traffic = traffic
+        self._batch_sizes = batch_sizes
 
     def describe(self) -> list[Metric]:
         return []  # nothing is computed until somebody scrapes
@@ -59,6 +83,11 @@ class _TrackerCollector(Collector):
         yield from _session_metrics(totals)
         yield from _server_metrics(totals)
         yield from search_metrics(self._service)
+        yield from spool_metrics(self._service.settings.places.spool)
+        if self._traffic is not None:
+            yield from traffic_metrics(self._traffic)
+        if self._batch_sizes is not None:
+            yield from batch_metrics(self._batch_sizes)
         yield _build_info(self._identity)
 
 
@@ -87,6 +116,14 @@ def _session_metrics(totals: Totals) -> Iterator[Metric]:
         stored.get((ABANDONED, ""), 0),
     )
     yield _durations(stored)
+    by_status = GaugeMetricFamily(
+        "session_buddy_sessions",
+        "Sessions in the store that are not archived, by status",
+        labels=["status"],
+    )
+    for status, count in totals.by_status.items():
+        by_status.add_metric([status], count)
+    yield by_status
 
 
 def _durations(stored: dict[tuple[str, str], float]) -> Metric:
@@ -121,6 +158,11 @@ def _server_metrics(totals: Totals) -> Iterator[Metric]:
         "Transactions that stored events since the server started",
         ingest.commits,
     )
+    yield CounterMetricFamily(
+        "session_buddy_events_lost_total",
+        "Events that senders had to drop, as they reported themselves",
+        totals.stored.get((EVENTS_LOST, ""), 0),
+    )
     yield GaugeMetricFamily(
         "session_buddy_ingest_waiting_bytes",
         "Memory taken by events that wait for the writer",
@@ -131,13 +173,23 @@ def _server_metrics(totals: Totals) -> Iterator[Metric]:
         "Size of the database file and its log",
         totals.database_bytes,
     )
-    last_backup = GaugeMetricFamily(
+    yield _moment(
         "session_buddy_last_successful_backup_timestamp_seconds",
-        "When the newest verified backup was taken; no sample before the first",
+        "When the newest backup was taken; no sample before the first",
+        totals.last_backup,
     )
-    if totals.last_backup is not None:
-        last_backup.add_metric([], totals.last_backup.timestamp())
-    yield last_backup
+    yield _moment(
+        "session_buddy_last_verified_backup_timestamp_seconds",
+        "When the newest backup was proven whole: opened, read, unpacked; no sample before",
+        totals.last_verified_backup,
+    )
+
+
+def _moment(name: str, help_text: str, moment: datetime | None) -> Metric:
+    family = GaugeMetricFamily(name, help_text)
+    if moment is not None:
+        family.add_metric([], moment.timestamp())
+    return family
 
 
 def _build_info(identity: Identity) -> Metric:

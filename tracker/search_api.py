@@ -1,35 +1,77 @@
-"""The routes of search: what a request asks, and how the service's answer looks in HTTP."""
+"""The operations of search: what a request asks, and how the service's answer looks in HTTP."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.routing import Route
+from pydantic import Field, StringConstraints
 
-from schemas.errors import InvalidInput
+from schemas.search import IndexProgress, SearchAnswer, SearchType
+from schemas.session import Message
+from tracker.search.finder import LONGEST_QUERY, MOST_HITS, WIDEST_CONTEXT
 from tracker.search.meaning import SemanticUnavailable
 from tracker.store.search_hits import SearchFilter
-from tracker.web.app import require
-from tracker.web.errors import Refused, read_json
-from tracker.web.parameters import json_answer, read_flag, read_moment, read_number, read_query
+from tracker.web.errors import Refused
+from tracker.web.operations import Answer, Call, Operation, Sent
+from tracker.web.parameters import DIGITS, Flag, Moment, Parameters, Word
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
     from tracker.sessions import SessionService
 
-_KNOWN = frozenset(
-    {
-        *("q", "search_type", "limit", "context", "repeats"),
-        *("since", "until", "type", "user", "host", "component", "exit", "failed", "archived"),
-    }
-)
+
+class SearchParameters(Parameters):
+    """What is looked for, how, and among which events."""
+
+    q: Annotated[
+        str,
+        StringConstraints(max_length=LONGEST_QUERY, pattern=r"[^\s\x00-\x1f]"),
+        Field(description="words, or a sentence", examples=["database locked"]),
+    ]
+    search_type: SearchType | None = Field(
+        None, description="none: by meaning and words if there is a model, else by words"
+    )
+    limit: Annotated[int, Field(ge=1, le=MOST_HITS), DIGITS] = Field(
+        20, description="hits at the most"
+    )
+    context: Annotated[int, Field(ge=0, le=WIDEST_CONTEXT), DIGITS] = Field(
+        1, description="events before and after each hit"
+    )
+    repeats: Flag = Field(False, description="every event with a text that was found is a hit")
+    since: Moment | None = Field(None, description="at this time or later")
+    until: Moment | None = Field(None, description="before this time")
+    type: Word | None = Field(None, description="type of session")
+    user: Word | None = Field(None, description="login name")
+    host: Word | None = Field(None, description="name of the host")
+    component: Word | None = Field(None, description="such as mahavishnu")
+    exit: Annotated[int, Field(ge=-(2**31), le=2**31 - 1), DIGITS] | None = Field(
+        None, description="exit code"
+    )
+    failed: Flag = Field(False, description="only what failed")
+    archived: Flag = Field(False, description="in the archive too")
+
+    def filter(self) -> SearchFilter:
+        """The events that are searched."""
+        return SearchFilter(
+            since=self.since,
+            until=self.until,
+            session_type=self.type or "",
+            user=self.user or "",
+            host=self.host or "",
+            component=self.component or "",
+            exit_code=self.exit,
+            failed=self.failed,
+            archived=self.archived,
+        )
+
+
+class ReindexRequest(Message):
+    """How much of the index is made."""
+
+    from_scratch: bool = Field(False, strict=True, description="make it anew")
 
 
 class SearchApi:
-    """The routes over one service. Plain methods block, so Starlette runs them in threads.
+    """The operations over one service. Plain methods block, so they run in threads.
 
     Args:
         service: the sessions.
@@ -38,56 +80,55 @@ class SearchApi:
     def __init__(self, service: SessionService) -> None:
         self._service = service
 
-    def routes(self) -> list[Route]:
-        """Paths and what answers them."""
+    def operations(self) -> list[Operation]:
+        """What can be asked."""
         return [
-            Route("/api/v1/search", self.search),
-            Route("/api/v1/search/index", self.index),
-            Route("/api/v1/search/index", self.reindex, methods=["POST"]),
+            Operation(
+                method="GET",
+                path="/api/v1/search",
+                handler=self.search,
+                scopes=("read",),
+                query=SearchParameters,
+                answer=Answer("the hits, best first", SearchAnswer),
+                refusals=(503,),
+            ),
+            Operation(
+                method="GET",
+                path="/api/v1/search/index",
+                handler=self.index_progress,
+                scopes=("read",),
+                answer=Answer("how far it is", IndexProgress),
+            ),
+            Operation(
+                method="POST",
+                path="/api/v1/search/index",
+                handler=self.reindex,
+                scopes=("operate",),
+                body=Sent(ReindexRequest, required=False, example={"from_scratch": False}),
+                answer=Answer("how far it is", IndexProgress),
+                refusals=(423, 507),
+            ),
         ]
 
-    def search(self, request: Request) -> Response:
+    def search(self, call: Call[SearchParameters, None]) -> SearchAnswer:
         """What was done, said or failed in sessions, best first."""
-        require(request, "read")
-        query = read_query(request, _KNOWN)
-        wanted = SearchFilter(
-            since=read_moment(query, "since"),
-            until=read_moment(query, "until"),
-            session_type=query.get("type", ""),
-            user=query.get("user", ""),
-            host=query.get("host", ""),
-            component=query.get("component", ""),
-            exit_code=read_number(query, "exit", 0) if "exit" in query else None,
-            failed=read_flag(query, "failed"),
-            archived=read_flag(query, "archived"),
-        )
+        asked = call.query
         try:
-            answer = self._service.search(
-                query.get("q", ""),
-                search_type=query.get("search_type", ""),
-                wanted=wanted,
-                limit=read_number(query, "limit", 20),
-                context=read_number(query, "context", 1),
-                repeats=read_flag(query, "repeats"),
+            return self._service.search(
+                asked.q,
+                search_type=asked.search_type or "",
+                wanted=asked.filter(),
+                limit=asked.limit,
+                context=asked.context,
+                repeats=asked.repeats,
             )
         except SemanticUnavailable as error:
             raise Refused(503, error.message, hint=error.hint) from None
-        return json_answer(answer)
 
-    def index(self, request: Request) -> Response:
+    def index_progress(self, _: Call[Any, None]) -> IndexProgress:
         """How far the search index has come."""
-        require(request, "read")
-        read_query(request, ())
-        return json_answer(self._service.index_progress())
+        return self._service.index_progress()
 
-    async def reindex(self, request: Request) -> Response:
+    def reindex(self, call: Call[Any, ReindexRequest]) -> IndexProgress:
         """Bring what is missing into the index, or make it anew; answered before it is done."""
-        require(request, "operate")
-        wanted = await read_json(request) if await request.body() else {}
-        if not isinstance(wanted, dict) or not wanted.keys() <= {"from_scratch"}:
-            raise InvalidInput("the body is an object with 'from_scratch', or nothing")
-        from_scratch = wanted.get("from_scratch", False)
-        if not isinstance(from_scratch, bool):
-            raise InvalidInput("'from_scratch' is true or false")
-        progress = await run_in_threadpool(self._service.reindex, from_scratch=from_scratch)
-        return json_answer(progress)
+        return self._service.reindex(from_scratch=call.body.from_scratch)

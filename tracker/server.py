@@ -13,14 +13,21 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from schemas.errors import SessionopsError
+from schemas.release import version
 from tracker.api import NAME, Api
+from tracker.ingest_api import BATCH_BOUNDS, IngestApi
 from tracker.maintenance_api import MaintenanceApi
+from tracker.mcp.mount import McpMount
 from tracker.search_api import SearchApi
 from tracker.sessions import SessionService
+from tracker.web import tracing
 from tracker.web.app import create_app
 from tracker.web.identity import Identity
 from tracker.web.logs import configure_logging
+from tracker.web.openapi import Description
+from tracker.web.operations import direct_of, routes_of
 from tracker.web.run import serve as run_server
+from tracker.web.traffic import Distribution, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from schemas.settings import Settings
+    from tracker.mcp.mount import Manager
 
 SERVICE = "session-buddy"
 REAPER_SECONDS = 15.0
@@ -46,6 +54,15 @@ def build(service: SessionService, identity: Identity) -> Starlette:
     Raises:
         InvalidInput: no usable signing key, or an address that is not loopback.
     """
+    traffic, batch_sizes = Traffic(), Distribution(BATCH_BOUNDS)
+    api = Api(service, identity, traffic, batch_sizes)
+
+    def session_manager() -> Manager:
+        from tracker.mcp.server import session_manager
+
+        return session_manager(service, api.found)
+
+    mcp = McpMount(session_manager)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -54,13 +71,28 @@ def build(service: SessionService, identity: Identity) -> Starlette:
             yield
         finally:
             reaper.cancel()
+            await mcp.close()
 
-    routes = [
-        *Api(service, identity).routes(),
-        *SearchApi(service).routes(),
-        *MaintenanceApi(service.maintenance).routes(),
+    description = describe(service, api, IngestApi(service, batch_sizes))
+    return create_app(
+        SERVICE,
+        [*routes_of(description.operations), *mcp.routes()],
+        service.settings,
+        direct=direct_of(description.operations),
+        lifespan=lifespan,
+        traffic=traffic,
+    )
+
+
+def describe(service: SessionService, api: Api, ingest: IngestApi) -> Description:
+    """All that this server can be asked, and the description of it."""
+    operations = [
+        *api.operations(),
+        *ingest.operations(),
+        *SearchApi(service).operations(),
+        *MaintenanceApi(service.maintenance).operations(),
     ]
-    return create_app(SERVICE, routes, service.settings, lifespan=lifespan)
+    return Description("Session-Buddy", version(), operations)
 
 
 def serve(settings: Settings) -> int:
@@ -80,11 +112,14 @@ def serve(settings: Settings) -> int:
         _log.warning("setting", warning=warning)
     host, port = settings.text("session_buddy.host"), settings.count("session_buddy.port")
     _say(f"Starting {NAME} on {host}:{port}")
+    tracing.start(SERVICE, settings)
     try:
         _serve(settings, host, port)
     except SessionopsError as error:
         _log.error("not started", reason=error.message, where=error.where, hint=error.hint)
         raise
+    finally:
+        tracing.stop()
     return 0
 
 

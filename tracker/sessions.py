@@ -7,42 +7,46 @@ requests look is the faces'.
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
-from schemas.errors import InvalidInput
 from schemas.moments import parse_range
 from schemas.release import version
 from schemas.session import Session, StoredEvent
+from tracker.life import LifeTrace
 from tracker.maintenance import Maintenance
 from tracker.search.finder import SearchRequest
 from tracker.search.search import Search
+from tracker.session_pages import SessionPages
 from tracker.store import probes, queries
 from tracker.store.analytics import analyse
-from tracker.store.backup import back_up
+from tracker.store.backup import back_up, named_folder
 from tracker.store.database import OPEN_WAIT, Database
 from tracker.store.filters import EventFilter, SessionFilter
-from tracker.store.ingest import store_events, store_property
+from tracker.store.ingest import Ingest, store_property
+from tracker.store.known_ids import KnownIds
 from tracker.store.liveness import mark_abandoned
 from tracker.store.migrations import MIGRATIONS
-from tracker.store.rows import event_row
+from tracker.store.projection import project_again
+from tracker.store.rows import event_rows
 from tracker.store.search_hits import SearchFilter
-from tracker.store.totals import LAST_BACKUP, read_totals
+from tracker.store.totals import LAST_BACKUP, LAST_VERIFIED_BACKUP, read_totals
 from tracker.store.writer import Writer
+from tracker.web.tracing import commit_followed, traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
     from typing import TypeVar
 
     from duckdb import DuckDBPyConnection
 
     from schemas.analytics import SessionAnalytics
     from schemas.backup import Manifest
+    from schemas.emitted import EmittedEvent
     from schemas.health import Probe
     from schemas.search import IndexProgress, SearchAnswer
     from schemas.session import Event, IngestAnswer
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from tracker.store.migrations import Migration, StoredSchema
     from tracker.store.rows import EventRow
     from tracker.store.totals import Totals
+    from tracker.store.work import Answerable
 
     Result = TypeVar("Result")
 
@@ -89,13 +94,33 @@ class SessionService:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.settings = settings
         self._database = database
-        self._writer = Writer(database, self._store)
+        self._life = LifeTrace(on=settings.flag("mahavishnu.trace_sessions"))
+        known = KnownIds()
+        stored = Ingest(
+            known,
+            self._told,
+            project=self._life.project,
+            at_once=self._life.on,
+            brought_back=self._life.brought_back,
+        )
+        self._writer = Writer(database, stored)
+        database.before_reading = self._writer.settled
+        self._pages: SessionPages[SessionPage] = SessionPages(
+            settings.count("session_buddy.cache_size"), lambda: self._writer.version
+        )
         self._search = Search(database, self._writer, settings)
         self.maintenance = Maintenance(
-            database, self._writer, self._paused, settings.places, self._search.disturbed
+            database,
+            self._writer,
+            self._paused,
+            settings.places,
+            self._search.disturbed,
+            self._life,
         )
         self._one_backup = threading.Lock()
         self._copying = False
+        self._loading = threading.Thread(target=known.load, args=(database,), daemon=True)
+        self._loading.start()
 
     @classmethod
     def open(
@@ -134,18 +159,29 @@ class SessionService:
             migrations=migrations,
             before_migration=backup_first,
         )
+        if database.crashed:
+            anew = project_again(database.writing)
+            _log.info("opened after a crash", sessions_made_anew=anew)
         return cls(database, settings)
 
-    def ingest(self, events: Sequence[Event]) -> Future[IngestAnswer]:
+    def ingest(self, events: Sequence[Event | EmittedEvent]) -> Future[IngestAnswer]:
         """Store events; the result is there when they are on disk.
 
         Raises:
             InvalidInput: a time or a number in an event cannot be right; nothing was stored.
             QueueFull: too much is waiting already; nothing was taken.
         """
-        now = datetime.now(UTC)
-        return self._writer.submit([event_row(event, now) for event in events])
+        future: Future[IngestAnswer] = Future()
+        self.ingest_for(future, events)
+        return future
 
+    def ingest_for(self, waiting: Answerable, events: Sequence[Event | EmittedEvent]) -> None:
+        """Store events as ``ingest`` does, and tell someone else than a future."""
+        rows = event_rows(events, datetime.now(UTC))
+        followed = commit_followed(waiting, len(rows), lambda: self._writer.last_commit)
+        self._writer.enqueue(rows, followed)
+
+    @traced("sessions.list")
     def list_sessions(
         self,
         wanted: SessionFilter | None = None,
@@ -165,11 +201,17 @@ class SessionService:
         Raises:
             InvalidInput: an unknown status, a page out of bounds, or a made-up cursor.
         """
-        records, total, further = queries.list_sessions(
-            self._database, wanted or SessionFilter(), limit=limit, offset=offset, cursor=cursor
-        )
-        return SessionPage([Session(**record) for record in records], total, further)
+        wanted = wanted or SessionFilter()
 
+        def read() -> SessionPage:
+            records, total, further = queries.list_sessions(
+                self._database, wanted, limit=limit, offset=offset, cursor=cursor
+            )
+            return SessionPage([Session(**record) for record in records], total, further)
+
+        return self._pages.get((wanted, limit, offset, cursor), read)
+
+    @traced("sessions.get")
     def get_session(self, session_id: str) -> Session:
         """One session.
 
@@ -178,6 +220,7 @@ class SessionService:
         """
         return Session(**queries.get_session(self._database, session_id))
 
+    @traced("events.list")
     def list_events(self, session_id: str, *, limit: int = 100, after: str = "") -> EventPage:
         """Events of a session in the order of their times.
 
@@ -188,6 +231,7 @@ class SessionService:
         records, further = queries.list_events(self._database, session_id, limit=limit, after=after)
         return EventPage([StoredEvent(**record) for record in records], further)
 
+    @traced("events.newest")
     def newest_events(
         self, wanted: EventFilter | None = None, *, limit: int = 100, cursor: str = ""
     ) -> EventPage:
@@ -201,6 +245,7 @@ class SessionService:
         )
         return EventPage([StoredEvent(**record) for record in records], further)
 
+    @traced("search")
     def search(
         self,
         query: str,
@@ -241,6 +286,7 @@ class SessionService:
         """How long searches took since the service was opened, by type."""
         return self._search.times.by_type()
 
+    @traced("analytics")
     def analytics(self, span: str = "7d", *, zone: str = "UTC") -> SessionAnalytics:
         """Numbers over the sessions that began in a range that ends now, archived ones too.
 
@@ -288,10 +334,12 @@ class SessionService:
         """
         silent_since = now - self.silence
         marked = self._writer.call(lambda writing: mark_abandoned(writing, silent_since)).result()
+        self._life.abandoned(marked)
         for session_id in marked:
             _log.info("session abandoned", session_id=session_id)
         return marked
 
+    @traced("backup")
     def backup(self, directory: str | None = None, *, reason: str = "requested") -> Manifest:
         """Make a backup while events go on being taken. A second one waits for the first.
 
@@ -300,32 +348,33 @@ class SessionService:
             reason: why, for the manifest.
 
         Raises:
-            InvalidInput: the path is not absolute.
+            InvalidInput: no folder that can be written to is there, or can be made there.
             SessionopsError: no backup was made.
         """
-        target = Path(directory) if directory else self.settings.places.backups
-        if not target.is_absolute():
-            raise InvalidInput(f"{directory!r} is not an absolute path")
+        target = named_folder(directory) if directory else self.settings.places.backups
         with self._one_backup:
             manifest = back_up(
                 self._database.path, target, self._paused, reason=reason, release=version()
             )
-        self._writer.call(
-            lambda writing: store_property(writing, LAST_BACKUP, manifest.created_at)
-        ).result()
+        verified = datetime.now(UTC).isoformat(timespec="milliseconds")
+
+        def note(writing: DuckDBPyConnection) -> None:
+            store_property(writing, LAST_BACKUP, manifest.created_at)
+            store_property(writing, LAST_VERIFIED_BACKUP, verified)
+
+        self._writer.call(note).result()
         _log.info("backup made", name=manifest.name, events=manifest.events, bytes=manifest.size)
         return manifest
 
     def close(self) -> None:
         """Store what is waiting and give the database back. Doing it twice is allowed."""
+        self._loading.join()
         self._search.close()
         self._writer.close()
         self._database.close()
 
-    def _store(self, writing: DuckDBPyConnection, rows: Sequence[EventRow]) -> set[str]:
-        new = store_events(writing, rows)
+    def _told(self, rows: Sequence[EventRow], new: set[str]) -> None:
         self._search.offer(rows, new)
-        return new
 
     def _paused(self, work: Callable[[DuckDBPyConnection], Result]) -> Result:
         self._copying = True

@@ -49,7 +49,9 @@ def logfmt(fields: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
+    from tracker.web.logfmt import printable
+
+    text = printable(value if isinstance(value, str) else json.dumps(value))
     return json.dumps(text) if not text or set(text) & set(' ="\n\\') else text
 
 

@@ -14,7 +14,16 @@ from features.deployment import take_down, temporary
 from tracker.client.http import ServerClient
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CARRIED = ("schemas", "tracker", "orchestrator", "runbooks", "templates", "alerts", "features")
+CARRIED = (
+    "schemas",
+    "tracker",
+    "orchestrator",
+    "runbooks",
+    "templates",
+    "alerts",
+    "features",
+    "compat",
+)
 FILES = (
     "pyproject.toml",
     "README.md",

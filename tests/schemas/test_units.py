@@ -19,7 +19,7 @@ def test_sizes(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["30", "", "s", "5 minutes", "-1s"])
+@pytest.mark.parametrize("text", ["30", "", "s", "5 minutes", "-1s", "٣d"])
 def test_a_duration_without_a_known_unit_is_refused(text):
     with pytest.raises(InvalidInput, match="write a number and a unit"):
         parse_duration(text)

@@ -61,8 +61,15 @@ def test_of_a_long_text_both_ends_are_searched():
 
 
 def test_a_session_tells_who_where_and_on_what():
-    facts = SessionFacts(component="mahavishnu", user="ada", host="web-1", cwd="/srv", run_id="r-7")
-    told = session_text(facts, {"title": "Deploy session tracking", "hosts": ["x"]})
+    facts = SessionFacts(
+        component="mahavishnu",
+        user="ada",
+        host="web-1",
+        cwd="/srv",
+        run_id="r-7",
+        metadata={"title": "Deploy session tracking", "hosts": ["x"]},
+    )
+    told = session_text(facts)
     assert told.splitlines() == [
         "Deploy session tracking",
         "mahavishnu",

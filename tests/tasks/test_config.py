@@ -88,8 +88,15 @@ class TestMergeJson:
     def test_a_new_file_holds_our_entry_only(self, bench, tmp_path):
         path = tmp_path / ".mcp.json"
         outcome = self.merge(bench, path)
-        assert json.loads(path.read_text()) == {
-            "mcpServers": {"session-buddy": {"type": "http", "url": "http://127.0.0.1:8678/mcp"}}
+        entry = json.loads(path.read_text())["mcpServers"]["session-buddy"]
+        assert entry == {
+            "type": "stdio",
+            "command": str(bench.places.current / "bin" / "session-buddy"),
+            "args": ["mcp", "stdio"],
+            "env": {
+                "MAHAVISHNU_HOME": str(bench.places.home),
+                "SESSION_BUDDY_HOME": str(bench.places.tracker_home),
+            },
         }
         assert not self.merge(bench, path).changed
         bench.undo(outcome)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tracker_events import NINE, make_event
 
-from tracker.store.rows import event_row
+from tracker.store.rows import event_rows
 from tracker.store.states import SessionState, advance, bucket, gains
 
 END = "session_end"
@@ -62,7 +62,7 @@ def a_state(status="active", session_type="admin_shell"):
         session_id="s",
         component="mahavishnu",
         session_type=session_type,
-        start_time=event_row(make_event("s"), NINE).timestamp,
+        start_time=event_rows([make_event("s")], NINE)[0].timestamp,
         status=status,
     )
 
@@ -71,7 +71,7 @@ def a_state(status="active", session_type="admin_shell"):
 def test_events_bring_a_session_forward(case):
     before, events, status, commands, errors, exit_code = case
     state = a_state(before)
-    advance(state, [event_row(make_event("s", kind, **more), NINE) for kind, more in events])
+    advance(state, event_rows([make_event("s", kind, **more) for kind, more in events], NINE))
     assert (state.status, state.command_count, state.error_count) == (status, commands, errors)
     assert state.exit_code == exit_code
     assert state.event_count == len(events)
@@ -80,13 +80,13 @@ def test_events_bring_a_session_forward(case):
 def test_the_client_s_own_clock_measures_a_session_when_it_says_so():
     # A wall clock that is set back in the middle of a session would make it negative.
     state = a_state()
-    advance(state, [event_row(make_event("s", END, at=-3, duration_seconds=12.5), NINE)])
+    advance(state, event_rows([make_event("s", END, at=-3, duration_seconds=12.5)], NINE))
     assert state.duration_seconds == 12.5
 
 
 def test_without_it_the_times_of_start_and_end_do():
     state = a_state()
-    advance(state, [event_row(make_event("s", END, at=90), NINE)])
+    advance(state, event_rows([make_event("s", END, at=90)], NINE))
     assert state.duration_seconds == 90.0
 
 

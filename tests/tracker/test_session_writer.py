@@ -9,7 +9,7 @@ import pytest
 from tracker_events import NINE, make_event
 
 from schemas.errors import Busy, SessionopsError
-from tracker.store.rows import event_row
+from tracker.store.rows import event_rows
 from tracker.store.writer import QueueFull, Writer
 
 WAIT = 30
@@ -19,6 +19,7 @@ class Disk:
     """Stands for the database: takes events in, counts the commits, fails when told to."""
 
     writing = None
+    unsettled = 0
 
     def __init__(self):
         self.stored = []
@@ -33,6 +34,12 @@ class Disk:
         self.groups.append(len(rows))
         return new
 
+    def settle(self, connection):
+        pass
+
+    def disturbed(self):
+        pass
+
     def checkpoint_when_due(self):
         pass
 
@@ -44,7 +51,7 @@ def disk():
 
 @pytest.fixture
 def writer(disk):
-    writer = Writer(disk, disk.store, queue_bytes=10_000)
+    writer = Writer(disk, disk, queue_bytes=10_000)
     yield writer
     writer.close()
 
@@ -59,7 +66,7 @@ def hold(writer):
 
 
 def a_row(event_id, size=10):
-    return event_row(make_event("s", event_id=event_id, data={"text": "x" * size}), NINE)
+    return event_rows([make_event("s", event_id=event_id, data={"text": "x" * size})], NINE)[0]
 
 
 def test_what_waits_is_stored_in_one_commit(writer, disk, hold):

@@ -229,7 +229,7 @@ def test_a_writer_that_cannot_write_is_no_healthy_tracker(service, serving, monk
         raise OSError("Input/output error")
 
     server = serving(service)
-    monkeypatch.setattr(service._writer, "_store", broken_disk)
+    monkeypatch.setattr(service._writer._stored, "store", broken_disk)
     status, _, body = ask(server, "POST", EVENTS, wire(make_event("s")))
     assert (status, "Input/output" in ErrorBody(**json.loads(body)).error) == (500, True)
     status, _, body = ask(server, "GET", "/health", scopes=())

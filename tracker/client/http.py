@@ -43,6 +43,10 @@ _ERRORS: dict[int, type[SessionopsError]] = {
     507: DiskFull,
 }
 _PIECE = 1 << 16
+_RELAYED = "application/json, text/event-stream"
+"""What a client of MCP must say that it takes; the tracker answers with the first."""
+
+_JSONRPC = b'{"jsonrpc"'
 _STALE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 """How a kept connection that the server has closed meanwhile shows itself."""
 
@@ -114,6 +118,24 @@ class ServerClient:
         """
         return self._checked("DELETE", path, None)
 
+    def relay(self, path: str, message: bytes, **headers: str) -> bytes:
+        """Hand on a JSON-RPC message; the answer is as it came, and empty where none is due.
+
+        Args:
+            path: where it goes.
+            message: one message in JSON.
+            headers: what else the request says of itself.
+
+        Raises:
+            Unreachable, NotAuthorised, NotFound, Busy, InvalidInput, SessionopsError: as ``get``,
+                unless the answer is one of JSON-RPC, which also tells of errors.
+        """
+        described = {"Content-Type": "application/json", "Accept": _RELAYED, **headers}
+        status, answer = self._exchange("POST", path, message, self._headers() | described)
+        if answer and not answer.startswith(_JSONRPC):
+            raise self._error(status, answer)
+        return answer
+
     def stream(self, path: str, **query: Any) -> Iterator[bytes]:
         """The answer to a GET in pieces, as they come.
 
@@ -181,8 +203,9 @@ class ServerClient:
         except _STALE as error:
             self.close()
             # Asking again is safe: a GET changes nothing, the POSTs that travel over a kept
-            # connection are batches of events, which are stored once however often they arrive,
-            # and what a DELETE has removed is not there to be removed twice.
+            # connection are batches of events or calls of MCP tools, whose effect is the same
+            # however often they arrive, and what a DELETE has removed is not there to be removed
+            # twice.
             if not kept:
                 raise self._unreachable(error) from None
         except (OSError, http.client.HTTPException) as error:

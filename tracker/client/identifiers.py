@@ -31,6 +31,15 @@ def event_identifier() -> str:
     return _seconds() + _random(15)
 
 
+def identifier_of(digest: bytes) -> str:
+    """16 characters of a hash, for what must have the same id whenever it arrives.
+
+    Args:
+        digest: 10 bytes or more.
+    """
+    return _encode(int.from_bytes(digest[:10]), 16)
+
+
 def _seconds() -> str:
     return _encode(int(time.time()), _TIME_LENGTH)
 

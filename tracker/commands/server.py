@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SERVICE = "session-buddy"
 TITLE = "Session-Buddy MCP server"
+_STDIO_SECONDS = 60.0
 
 
 @click.group()
@@ -54,6 +55,18 @@ def restart() -> None:
     from tracker.web import lifecycle
 
     lifecycle.restart(server_spec(settings), settings, say=click.echo)
+
+
+@mcp.command()
+def stdio() -> int:
+    """Speak MCP on standard input and output, for clients that start a command.
+
+    Hands every message on to the running server, with a token made from this user's keys.
+    """
+    from tracker.client.relay import relay_stdio
+
+    settings = load_settings()
+    return relay_stdio(lambda: tracker(settings, "read", "ingest", timeout=_STDIO_SECONDS))
 
 
 @click.command()

@@ -20,7 +20,7 @@ def text_of(row: EventRow) -> str:
     told = event_text(json.loads(row.data)) if row.data != "{}" else ""
     if row.event_type != "session_start" or row.facts is None:
         return told
-    known = session_text(row.facts, json.loads(row.metadata))
+    known = session_text(row.facts)
     return f"{told}\n{known}" if told else known
 
 

@@ -128,7 +128,7 @@ class Indexer:
             clear_index(connection)
             self.disturbed()
 
-        self._writer.call(work).result()
+        self._writer.call(work, apart=True).result()
 
     def wake(self) -> None:
         """Look now for what is missing."""
@@ -206,7 +206,7 @@ class Indexer:
                     self._closed.wait(_GATHER)
                 if self._closed.is_set() or not self._index(rows[begin : begin + _GROUP]):
                     return
-        self._writer.call(self._settle).result()
+        self._writer.call(self._settle, apart=True).result()
 
     def _settle(self, _: DuckDBPyConnection) -> None:
         """Tell what was offered before from what comes now. In the writer's thread.
@@ -253,7 +253,7 @@ class Indexer:
             store_entries(connection, events, texts, terms)
             return True
 
-        stored = self._writer.call(work).result()
+        stored = self._writer.call(work, apart=True).result()
         if texts:
             self._all_embedded = False
         return stored
@@ -272,7 +272,8 @@ class Indexer:
         text_ids = [text_id for text_id, _ in missing]
         rows = [code.tobytes() for code in codes]
         self._writer.call(
-            lambda connection: store_vectors(connection, model, text_ids, scales.tolist(), rows)
+            lambda connection: store_vectors(connection, model, text_ids, scales.tolist(), rows),
+            apart=True,
         ).result()
         return True
 

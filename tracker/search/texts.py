@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from schemas.emitted import EmittedFacts
     from schemas.session import SessionFacts
 
 LONGEST_TEXT = 8_000
@@ -39,11 +40,11 @@ def event_text(data: Mapping[str, Any]) -> str:
     return _joined(data.get(key) for key in _TOLD)
 
 
-def session_text(facts: SessionFacts, metadata: Mapping[str, Any]) -> str:
+def session_text(facts: SessionFacts | EmittedFacts) -> str:
     """What is known about a session from its start on: its title, who, where, on what."""
     return _joined(
         [
-            *(metadata.get(key) for key in ("title", "runbook")),
+            *(facts.metadata.get(key) for key in ("title", "runbook")),
             *(facts.component, facts.session_type, facts.user, facts.host, facts.cwd),
             *(facts.git_branch, facts.run_id),
         ]

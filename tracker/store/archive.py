@@ -42,10 +42,11 @@ _FROM_ARCHIVE = (
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How much was moved, or would be."""
+    """How much was moved, or would be; which sessions, if they were."""
 
     sessions: int
     events: int
+    session_ids: Sequence[str] = ()
 
 
 def archivable(connection: DuckDBPyConnection, before: datetime) -> Moved:
@@ -76,19 +77,13 @@ def archive_batch(connection: DuckDBPyConnection, before: datetime) -> Moved:
         ).fetchall()
         session_ids = [session_id for (session_id,) in rows]
         events = _moved_events(connection, session_ids, _TO_ARCHIVE) if rows else 0
-    return Moved(len(rows), events)
+    return Moved(len(rows), events, session_ids)
 
 
 def bring_back(connection: DuckDBPyConnection, session_ids: Sequence[str]) -> None:
     """Move archived sessions back, in one transaction."""
     with transaction(connection):
         _moved_events(connection, session_ids, _FROM_ARCHIVE)
-
-
-def archived_among(connection: DuckDBPyConnection, session_ids: Sequence[str]) -> set[str]:
-    """Which of these sessions are in the archive."""
-    query = "SELECT session_id FROM archived_sessions WHERE session_id IN ({marks})"
-    return {found for (found,) in looked_up(connection, query, session_ids)}
 
 
 def archived_events(connection: DuckDBPyConnection, session_ids: Collection[str]) -> Iterator[str]:

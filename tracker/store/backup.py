@@ -10,20 +10,22 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from schemas.backup import LATEST, SUFFIX, Manifest, manifest_name
-from schemas.errors import SessionopsError
+from schemas.errors import DiskFull, InvalidInput, SessionopsError
 from schemas.units import format_size
 from tracker.store.attach import STORAGE_VERSION
+from tracker.store.faults import is_disk_full
 from tracker.store.snapshot import Snapshot, prove, take_snapshot
 from tracker.store.workfolder import work_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import Protocol
 
     from duckdb import DuckDBPyConnection
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
 _WORK_FOLDER = ".backup-"
 _CHUNK = 1 << 20
+_DEEPEST = 100
+"""Parts of the path of a folder that somebody names."""
+
 _LEVEL = 3
 
 
@@ -68,7 +73,8 @@ def back_up(
             prove(snapshot)
             return _keep(snapshot, directory, work, reason=reason, release=release)
     except OSError as error:
-        raise SessionopsError(
+        kind = DiskFull if is_disk_full(error) else SessionopsError
+        raise kind(
             f"the backup failed: {error.strerror or error}",
             where=str(error.filename or directory),
             hint="the backups before it are untouched",
@@ -77,6 +83,27 @@ def back_up(
         raise SessionopsError(
             f"the database could not be copied: {str(error).splitlines()[0]}", where=str(database)
         ) from error
+
+
+def named_folder(directory: str) -> Path:
+    """A folder that somebody has named for backups; made if it is missing.
+
+    Raises:
+        InvalidInput: the path is not absolute, or nothing can be written there.
+    """
+    folder = Path(directory)
+    if not folder.is_absolute() or len(folder.parts) > _DEEPEST:
+        raise InvalidInput(f"{directory[:200]!r} is not an absolute path of a folder")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise InvalidInput(
+            f"the backup failed: {error.strerror}",
+            where=directory[:200],
+            hint="name a folder that the tracker can write to; the backups before it are untouched",
+        ) from None
 
 
 def _keep(
@@ -173,7 +200,7 @@ def _check_room(database: Path, directory: Path) -> None:
     needed = database.stat().st_size * 2
     free = shutil.disk_usage(directory).free
     if free < needed:
-        raise SessionopsError(
+        raise DiskFull(
             f"a backup needs {format_size(needed)} for a while, {format_size(free)} are free",
             where=str(directory),
             hint="make room, or name another directory",

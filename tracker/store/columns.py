@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.store.rows import metadata_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from duckdb import DuckDBPyConnection
 
     from tracker.store.rows import EventRow
     from tracker.store.states import SessionState
@@ -75,7 +79,7 @@ def facts_columns(starts: Sequence[EventRow]) -> Columns:
     facts = [row.facts for row in starts if row.facts is not None]
     return {
         "created_at": number_column([row.received_at for row in starts], "int64"),
-        "metadata": text_column([row.metadata for row in starts]),
+        "metadata": text_column([metadata_text(fact) for fact in facts]),
         "user": text_column([fact.user for fact in facts]),
         "host": text_column([fact.host for fact in facts]),
         "cwd": text_column([fact.cwd for fact in facts]),
@@ -87,3 +91,10 @@ def facts_columns(starts: Sequence[EventRow]) -> Columns:
         "author_kind": text_column([fact.author_kind for fact in facts]),
         "run_id": text_column([fact.run_id for fact in facts]),
     }
+
+
+def insert(connection: DuckDBPyConnection, statement: str, columns: Columns) -> None:
+    """Run a statement that takes rows from these columns, which it knows as ``incoming``."""
+    connection.register("incoming", columns)
+    connection.execute(statement).fetchall()
+    connection.unregister("incoming")

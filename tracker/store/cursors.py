@@ -13,8 +13,10 @@ from tracker.store.filters import ALL, Condition
 
 _NUMBER = r"([0-9]{1,18})"
 _ID = r"([A-Za-z0-9_.:-]{1,64})"
-_SESSION = re.compile(rf"{_NUMBER}\.{_ID}")
-_EVENT = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_ID}")
+SESSION_CURSOR = rf"{_NUMBER}\.{_ID}"
+EVENT_CURSOR = rf"{_NUMBER}\.{_NUMBER}\.{_ID}"
+_SESSION = re.compile(SESSION_CURSOR)
+_EVENT = re.compile(EVENT_CURSOR)
 
 
 def session_cursor(session_id: str, start_time: int) -> str:

@@ -50,13 +50,23 @@ class Database:
         root: the connection that holds the file open; it runs nothing.
         lock: the lock on the file.
         schema: the schema of the file.
+        crashed: the process that had the file open before did not close it.
     """
 
     def __init__(
-        self, path: Path, root: DuckDBPyConnection, lock: OwnerLock, schema: StoredSchema
+        self,
+        path: Path,
+        root: DuckDBPyConnection,
+        lock: OwnerLock,
+        schema: StoredSchema,
+        *,
+        crashed: bool = False,
     ) -> None:
         self.path = path
         self.schema = schema
+        self.crashed = crashed
+        """Whether its last owner did not close it, so that sessions may lag behind their events."""
+        self.before_reading: Callable[[], object] = lambda: None
         self.writing = cursor(root)
         self._root = root
         self._lock = lock
@@ -105,6 +115,8 @@ class Database:
                 hint="make the folder writable, or set session_buddy.db_path",
             ) from error
         discard_compacted(path)
+        log = log_of(path)
+        crashed = log.exists() and log.stat().st_size > 0
         try:
             root = attached(path, deadline)
         except BaseException:
@@ -121,15 +133,21 @@ class Database:
             )
             connection.close()
             path.chmod(0o600)
-            return cls(path, root, lock, schema)
+            return cls(path, root, lock, schema, crashed=crashed)
         except BaseException:
             root.close()
             lock.release()
             raise
 
     @contextmanager
-    def reading(self) -> Iterator[DuckDBPyConnection]:
-        """A connection to read with, for one thread at a time."""
+    def reading(self, *, settled: bool = True) -> Iterator[DuckDBPyConnection]:
+        """A connection to read with, for one thread at a time.
+
+        Args:
+            settled: sessions show all the events that were acknowledged.
+        """
+        if settled:
+            self.before_reading()
         with self._gate:
             self._gate.wait_for(lambda: not self._reopening)
             connection = self._idle.pop() if self._idle else cursor(self._root)
@@ -148,9 +166,11 @@ class Database:
                     connection.close()
                 self._gate.notify_all()
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All the rows of a read."""
-        with self.reading() as connection:
+    def query(
+        self, sql: str, parameters: Sequence[Any] = (), *, settled: bool = True
+    ) -> list[tuple[Any, ...]]:
+        """All the rows of a read; see ``reading``."""
+        with self.reading(settled=settled) as connection:
             return connection.execute(sql, list(parameters)).fetchall()
 
     def in_place(self) -> bool:

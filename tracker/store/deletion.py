@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from schemas.errors import NotFound
 from tracker.store.search_tables import forget_sessions
-from tracker.store.transactions import looked_up, transaction
+from tracker.store.transactions import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from duckdb import DuckDBPyConnection
 
@@ -58,12 +58,6 @@ def delete_session(
         deleted = Deleted(session_id, sessions, events)
         note(deleted)
     return deleted
-
-
-def deleted_among(connection: DuckDBPyConnection, session_ids: Sequence[str]) -> set[str]:
-    """Which of these sessions were deleted."""
-    query = "SELECT session_id FROM deleted_sessions WHERE session_id IN ({marks})"
-    return {found for (found,) in looked_up(connection, query, session_ids)}
 
 
 def _delete(connection: DuckDBPyConnection, table: str, session_id: str) -> int:

@@ -1,39 +1,30 @@
-"""One group of events into the database: the events that are new, and what they make of sessions.
+"""Events into the database, a group at a time; what they make of their sessions follows.
 
-Runs in the writer's thread. Whatever happens, either all of the group is stored or none of it.
+A group is acknowledged when its events are on disk, by one statement and one commit. Their sessions
+are brought forward a moment later, many groups at once (``settle``), and before anybody reads.
+After a crash that is made up for from the events. Runs in the writer's thread.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from dataclasses import replace
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tracker.store.archive import archived_among, archived_events, bring_back
-from tracker.store.columns import (
-    Columns,
-    event_columns,
-    facts_columns,
-    number_column,
-    state_columns,
-    text_column,
-)
-from tracker.store.deletion import deleted_among
-from tracker.store.rows import EventRow, is_crash
-from tracker.store.states import SessionState, advance, gains, started
+from tracker.store.archive import archived_events, bring_back
+from tracker.store.columns import event_columns, insert
+from tracker.store.faults import is_given_up
+from tracker.store.projection import project, project_again
 from tracker.store.transactions import looked_up, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from duckdb import DuckDBPyConnection
 
-
-_STATE = (
-    "session_id, component, session_type, epoch_us(start_time), status, epoch_us(end_time),"
-    " duration_seconds, exit_code, command_count, error_count, event_count, epoch_us(last_seen)"
-)
+    from tracker.store.known_ids import KnownIds
+    from tracker.store.projection import Project
+    from tracker.store.rows import EventRow
 
 _INSERT_EVENTS = """
 INSERT INTO session_events (
@@ -44,170 +35,147 @@ SELECT event_id, session_id, event_type, make_timestamptz(timestamp), data,
 FROM incoming
 """
 
-_INSERT_SESSIONS = """
-INSERT INTO sessions (
-    session_id, component, session_type, start_time, created_at, metadata, user, host, cwd, pid,
-    version, git_branch, git_commit, git_dirty, author_kind, run_id,
-    status, end_time, duration_seconds, exit_code, command_count, error_count, event_count,
-    last_seen)
-SELECT session_id, component, session_type, make_timestamptz(start_time),
-    make_timestamptz(created_at), metadata, user, host, cwd, pid, version, git_branch, git_commit,
-    git_dirty, author_kind, run_id, status, make_timestamptz(end_time), duration_seconds,
-    exit_code, command_count, error_count, event_count, make_timestamptz(last_seen)
-FROM incoming
+_ELSEWHERE = """
+SELECT 'archived', session_id FROM archived_sessions WHERE session_id IN ({marks})
+UNION ALL SELECT 'deleted', session_id FROM deleted_sessions WHERE session_id IN ({marks})
 """
 
-# By rowid, which does not change within a transaction: a join on session_id would read that column
-# of the whole table (18 ms at a million sessions, instead of 2).
-_UPDATE_SESSIONS = """
-UPDATE sessions SET
-    status = incoming.status, end_time = make_timestamptz(incoming.end_time),
-    duration_seconds = incoming.duration_seconds, exit_code = incoming.exit_code,
-    command_count = incoming.command_count, error_count = incoming.error_count,
-    event_count = incoming.event_count, last_seen = make_timestamptz(incoming.last_seen)
-FROM incoming WHERE sessions.rowid = incoming.row
-"""
-
-_ADD_TOTALS = """
-INSERT INTO metric_totals SELECT metric, label, value FROM incoming
-ON CONFLICT (metric, label) DO UPDATE SET value = metric_totals.value + excluded.value
-"""
+_REMEMBERED = 100_000
+"""Sessions that are known to be neither in the archive nor deleted."""
 
 
-def store_events(connection: DuckDBPyConnection, rows: Sequence[EventRow]) -> set[str]:
-    """Store a group of events in one transaction.
+class Ingest:
+    """What is stored of events, and what of it their sessions do not show yet.
 
     Args:
-        connection: the writer's.
-        rows: the events, in the order in which they arrived; ids may occur twice.
-
-    Returns:
-        The ids of the events that were new.
+        known: tells which sessions need not be looked for.
+        told: called after each commit with the events of the group and the ids that were new.
+        project: brings sessions forward; see ``tracker.store.projection.project``.
+        at_once: after each group, so that what is logged meanwhile belongs to it.
+        brought_back: called with the ids of sessions that come back from the archive.
     """
+
+    def __init__(
+        self,
+        known: KnownIds,
+        told: Callable[[Sequence[EventRow], set[str]], object] = lambda *_: None,
+        *,
+        project: Project = project,
+        at_once: bool = False,
+        brought_back: Callable[[Sequence[str]], object] = lambda _: None,
+    ) -> None:
+        self._known = known
+        self._told = told
+        self._project = project
+        self._at_once = at_once
+        self._brought_back = brought_back
+        self._here: set[str] = set()
+        self._unsettled: dict[str, list[EventRow]] = defaultdict(list)
+        self._unheard: set[str] = set()
+        self._behind = False
+        self.unsettled = 0
+
+    def store(self, connection: DuckDBPyConnection, rows: Sequence[EventRow]) -> set[str]:
+        """Store a group of events in one transaction.
+
+        Args:
+            connection: the writer's.
+            rows: the events, in the order in which they arrived; ids may occur twice.
+
+        Returns:
+            The ids of the events that were new.
+        """
+        unique: dict[str, EventRow] = {}
+        for row in rows:
+            unique.setdefault(row.event_id, row)
+        fresh = self._whose_session_is_here(connection, list(unique.values()))
+        fresh = _inserted(connection, fresh)
+        for row in fresh:
+            self._unsettled[row.session_id].append(row)
+        self.unsettled += len(fresh)
+        new = {row.event_id for row in fresh}
+        self._told(fresh, new)
+        if self._at_once and fresh:
+            with suppress(Exception):  # these events are stored; the writer tries again, and tells
+                self.settle(connection)
+        return new
+
+    def settle(self, connection: DuckDBPyConnection) -> None:
+        """Bring the sessions forward by all events that were stored since the last time."""
+        try:
+            if self._behind:
+                project_again(connection)
+            else:
+                self._project(connection, self._unsettled, self._unheard)
+        except Exception as error:
+            # Of a file that has to be opened anew nobody knows whether this was in it.
+            self._behind |= is_given_up(error)
+            raise
+        self._unsettled, self._unheard, self._behind = defaultdict(list), set(), False
+        # Last: who reads meanwhile has to wait.
+        self.unsettled = 0
+
+    def disturbed(self) -> None:
+        """Somebody else has written: sessions may have gone to the archive, or for good."""
+        self._here.clear()
+
+    def _whose_session_is_here(
+        self, connection: DuckDBPyConnection, rows: list[EventRow]
+    ) -> list[EventRow]:
+        """The events that are to be stored, with their sessions brought back from the archive."""
+        asked = {row.session_id for row in rows} - self._here
+        if not asked:
+            return rows
+        perhaps = self._known.among(asked)
+        self._unheard |= asked.difference(perhaps)
+        found: dict[str, set[str]] = defaultdict(set)
+        for where, session_id in looked_up(connection, _ELSEWHERE, perhaps):
+            found[where].add(session_id)
+        if found["archived"] or found["deleted"]:
+            rows, back = _left(connection, rows, found["archived"], found["deleted"])
+            self._brought_back(back)
+        self._known.add(asked)
+        if len(self._here) > _REMEMBERED:
+            self._here.clear()
+        self._here |= asked - found["deleted"]
+        return rows
+
+
+def _left(
+    connection: DuckDBPyConnection, rows: Iterable[EventRow], archived: set[str], deleted: set[str]
+) -> tuple[list[EventRow], list[str]]:
+    """The events that are to be stored, and the sessions that came back from the archive."""
+    known = set(archived_events(connection, archived))
+    left = [row for row in rows if row.event_id not in known and row.session_id not in deleted]
+    back = sorted(archived & {row.session_id for row in left})
+    bring_back(connection, back)
+    return left, back
+
+
+def _inserted(connection: DuckDBPyConnection, rows: list[EventRow]) -> list[EventRow]:
+    """Those of these events that were not there yet; they are now."""
     import duckdb
 
-    unique: dict[str, EventRow] = {}
-    for row in rows:
-        unique.setdefault(row.event_id, row)
-    fresh = list(unique.values())
-    while fresh:
+    while rows:
         try:
-            _store(connection, fresh)
+            with transaction(connection):
+                insert(connection, _INSERT_EVENTS, event_columns(rows))
         except duckdb.ConstraintException:
             # Somebody sent an event again. Looking that up before each group would cost more than
             # the group itself; ON CONFLICT costs three times a plain insert and grows with the
             # table.
-            known = _known_ids(connection, [row.event_id for row in fresh])
+            known = _known_ids(connection, [row.event_id for row in rows])
             if not known:
                 raise
-            fresh = [row for row in fresh if row.event_id not in known]
-        except _NotHere as elsewhere:
-            fresh = _prepared(connection, fresh, elsewhere)
+            rows = [row for row in rows if row.event_id not in known]
         else:
             break
-    return {row.event_id for row in fresh}
-
-
-class _NotHere(Exception):
-    """Sessions of a group are in the archive, or were deleted; nothing of the group was stored."""
-
-    def __init__(self, archived: set[str], deleted: set[str]) -> None:
-        super().__init__(archived, deleted)
-        self.archived = archived
-        self.deleted = deleted
-
-
-def _prepared(
-    connection: DuckDBPyConnection, rows: Sequence[EventRow], elsewhere: _NotHere
-) -> list[EventRow]:
-    """The events that are left to be stored, with their sessions brought back from the archive."""
-    known = set(archived_events(connection, elsewhere.archived))
-    left = [
-        row for row in rows if row.event_id not in known and row.session_id not in elsewhere.deleted
-    ]
-    bring_back(connection, sorted(elsewhere.archived & {row.session_id for row in left}))
-    return left
-
-
-def _store(connection: DuckDBPyConnection, rows: Sequence[EventRow]) -> None:
-    with transaction(connection):
-        _insert(connection, _INSERT_EVENTS, event_columns(rows))
-        _update_sessions(connection, rows)
-
-
-def _insert(connection: DuckDBPyConnection, statement: str, columns: Columns) -> None:
-    connection.register("incoming", columns)
-    connection.execute(statement).fetchall()
-    connection.unregister("incoming")
+    return rows
 
 
 def _known_ids(connection: DuckDBPyConnection, event_ids: Sequence[str]) -> set[str]:
     query = "SELECT event_id FROM session_events WHERE event_id IN ({marks})"
     return {found[0] for found in looked_up(connection, query, event_ids)}
-
-
-def _update_sessions(connection: DuckDBPyConnection, rows: Sequence[EventRow]) -> None:
-    by_session: dict[str, list[EventRow]] = defaultdict(list)
-    for row in rows:
-        by_session[row.session_id].append(row)
-    totals: dict[tuple[str, str], float] = defaultdict(float)
-
-    query = f"SELECT rowid, {_STATE} FROM sessions WHERE session_id IN ({{marks}})"  # noqa: S608
-    changed: dict[int, SessionState] = {}
-    for row_id, *values in looked_up(connection, query, list(by_session)):
-        state = SessionState(*values)
-        was_final = state.final
-        advance(state, by_session.pop(state.session_id))
-        changed[row_id] = state
-        _add(totals, gains(state, new=False, was_final=was_final))
-
-    _check_here(connection, list(by_session))
-
-    starts = {row.session_id: row for row in reversed(rows) if row.facts is not None}
-    opened = {session_id: row for session_id, row in starts.items() if session_id in by_session}
-    created = [started(row) for row in opened.values()]
-    early = _stored_events(connection, opened.keys())
-    for state in created:
-        advance(state, early[state.session_id])
-        _add(totals, gains(state, new=True, was_final=False))
-
-    if changed:
-        columns = state_columns(list(changed.values()))
-        columns["row"] = number_column(list(changed), "int64")
-        _insert(connection, _UPDATE_SESSIONS, columns)
-    if created:
-        columns = state_columns(created) | facts_columns(list(opened.values()))
-        _insert(connection, _INSERT_SESSIONS, columns)
-    if totals:
-        add_totals(connection, totals)
-
-
-def _check_here(connection: DuckDBPyConnection, session_ids: Sequence[str]) -> None:
-    """Sessions without a row are new, unless they are in the archive or were deleted."""
-    archived = archived_among(connection, session_ids)
-    deleted = deleted_among(connection, session_ids)
-    if archived or deleted:
-        raise _NotHere(archived, deleted)
-
-
-def _add(totals: dict[tuple[str, str], float], gained: Iterable[tuple[str, str, float]]) -> None:
-    for metric, label, value in gained:
-        totals[metric, label] += value
-
-
-def add_totals(connection: DuckDBPyConnection, totals: dict[tuple[str, str], float]) -> None:
-    """Add to the stored totals of the metrics.
-
-    Args:
-        connection: the writer's, in a transaction.
-        totals: what to add, by metric and label.
-    """
-    columns = {
-        "metric": text_column([metric for metric, _ in totals]),
-        "label": text_column([label for _, label in totals]),
-        "value": number_column(list(totals.values()), "float64"),
-    }
-    _insert(connection, _ADD_TOTALS, columns)
 
 
 def store_property(connection: DuckDBPyConnection, name: str, value: str) -> None:
@@ -217,21 +185,3 @@ def store_property(connection: DuckDBPyConnection, name: str, value: str) -> Non
         " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         [name, value],
     ).fetchall()
-
-
-def _stored_events(
-    connection: DuckDBPyConnection, session_ids: Iterable[str]
-) -> dict[str, list[EventRow]]:
-    """Every stored event of these sessions, those of this transaction and those before it."""
-    query = (
-        "SELECT event_id, session_id, event_type, epoch_us(timestamp), epoch_us(received_at),"
-        " sequence, duration_seconds, exit_code, data FROM session_events"
-        " WHERE session_id IN ({marks}) ORDER BY received_at, timestamp, sequence"
-    )
-    events: dict[str, list[EventRow]] = defaultdict(list)
-    for values in looked_up(connection, query, list(session_ids)):
-        row = EventRow(*values)
-        if row.event_type == "session_end":
-            row = replace(row, crashed=is_crash(json.loads(row.data)))
-        events[row.session_id].append(row)
-    return events

@@ -145,7 +145,8 @@ def _of_tables(sessions: str, events: str, where: str, settled: str) -> Iterator
     yield _Check(
         name=f"the counts of every session{where} fit its events",
         problem="{count} sessions have other events than they count",
-        hint=_RESTORE,
+        # After a crash they may lag behind until the tracker starts.
+        hint=f"start the tracker, which counts anew after a crash; or else {_RESTORE}",
         tables=tables,
         wrong=f"SELECT session_id FROM {sessions} LEFT JOIN ({counts}) USING (session_id)"  # noqa: S608
         " WHERE (event_count, command_count, error_count)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.store.ingest import add_totals
+from tracker.store.projection import add_totals
 from tracker.store.rows import to_micros
 from tracker.store.states import ABANDONED, UNCOUNTED_TYPE
 from tracker.store.transactions import transaction

@@ -103,7 +103,7 @@ def list_events(
     rows = fetch_events(database, EventFilter(), page)
     if not rows:
         session = sessions_by_id(database, [session_id]).get(session_id)
-        if session is None and not after:
+        if session is None and not _has_events(database, session_id):
             raise _no_session(session_id)
         if session is not None and session["archived"]:
             rows = fetch_events(database, EventFilter(archived=True), page)
@@ -163,6 +163,12 @@ def events_by_id(database: Database, event_ids: Collection[str]) -> dict[str, Re
             rows = fetch_events(database, wanted, chosen)
             found |= {row["event_id"]: row for row in rows}
     return found
+
+
+def _has_events(database: Database, session_id: str) -> bool:
+    """Whether events of a session are stored whose start has not arrived."""
+    chosen = Condition("session_id = ?", (session_id,)).then("LIMIT 1")
+    return bool(fetch_events(database, EventFilter(), chosen))
 
 
 def _not_before_the_last(column: str, source: str, chosen: Condition, count: int) -> Condition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -64,6 +64,7 @@ def index_counts(database: Database, model: str) -> IndexCounts:
         " (SELECT count(*) FROM search_events), (SELECT count(*) FROM search_texts),"
         " (SELECT count(*) FROM search_vectors WHERE model = ?)",
         [model],
+        settled=False,
     )
     return IndexCounts(*counts[0])
 
@@ -75,7 +76,7 @@ def unindexed_events(database: Database, limit: int) -> list[EventRow]:
 
 def known_texts(database: Database, text_ids: Collection[int]) -> set[int]:
     """Which of these texts the index has."""
-    with database.reading() as connection, given_ids(connection, text_ids):
+    with database.reading(settled=False) as connection, given_ids(connection, text_ids):
         rows = connection.execute(
             "SELECT text_id FROM given SEMI JOIN search_texts USING (text_id)"
         ).fetchall()
@@ -84,7 +85,10 @@ def known_texts(database: Database, text_ids: Collection[int]) -> set[int]:
 
 def known_events(database: Database, event_ids: Sequence[str]) -> set[str]:
     """Which of these events the index has."""
-    with database.reading() as connection, given(connection, {"event_id": text_column(event_ids)}):
+    with (
+        database.reading(settled=False) as connection,
+        given(connection, {"event_id": text_column(event_ids)}),
+    ):
         rows = connection.execute(
             "SELECT event_id FROM given SEMI JOIN search_events USING (event_id)"
         ).fetchall()
@@ -98,13 +102,16 @@ def unembedded_texts(database: Database, model: str, limit: int) -> list[tuple[i
         " (SELECT text_id FROM search_vectors WHERE model = ?) USING (text_id)"
         " ORDER BY search_texts.rowid DESC LIMIT ?",
         [model, limit],
+        settled=False,
     )
     return [(text_id, text) for text_id, text in rows]
 
 
 def newest_vector(database: Database) -> int:
     """The position of the vector that was stored last; 0: there is none."""
-    return int(database.query("SELECT coalesce(max(position), 0) FROM search_vectors")[0][0])
+    return int(
+        database.query("SELECT coalesce(max(position), 0) FROM search_vectors", settled=False)[0][0]
+    )
 
 
 def vectors_between(database: Database, model: str, after: int, until: int) -> VectorRows:
@@ -119,7 +126,7 @@ def vectors_between(database: Database, model: str, after: int, until: int) -> V
         after: the position before the first.
         until: the last position.
     """
-    with database.reading() as connection:
+    with database.reading(settled=False) as connection:
         found = connection.execute(
             "SELECT position, text_id, scale, codes FROM search_vectors"
             " WHERE position > ? AND position <= ? AND model = ?",
@@ -143,8 +150,10 @@ def _event_row(
     metadata: str | None,
     *facts: str | None,
 ) -> EventRow:
-    known = dict(zip(_FACTS, facts, strict=True))
+    known: dict[str, Any] = dict(zip(_FACTS, facts, strict=True))
     start = event_type == "session_start" and metadata is not None
+    if metadata is not None:
+        known["metadata"] = json.loads(metadata)
     return EventRow(
         event_id=event_id,
         session_id=session_id,
@@ -154,6 +163,5 @@ def _event_row(
         exit_code=exit_code,
         data=data,
         crashed=event_type == "session_end" and is_crash(json.loads(data)),
-        facts=SessionFacts.model_construct(**known) if start else None,  # type: ignore[arg-type]
-        metadata=metadata if start and metadata else "{}",
+        facts=SessionFacts.model_construct(**known) if start else None,
     )

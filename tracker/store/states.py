@@ -12,11 +12,12 @@ counted as soon as it comes, so an end of a session that never started counts no
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from tracker.store.rows import EventRow
 
@@ -27,12 +28,15 @@ UNCOUNTED_TYPE = "acceptance"
 SESSIONS = "sessions"
 FAILED = "sessions_failed"
 ABANDONED = "sessions_abandoned"
+EVENTS_LOST = "events_lost"
 DURATION_BUCKET = "session_duration_bucket"
 DURATION_SUM = "session_duration_sum"
 DURATION_BOUNDS = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Upper bounds in seconds: from a one-line command to a shell left open for a day."""
 
 OVERFLOW = "+Inf"
+MOST_LOST = 10**9
+"""What one event may say was dropped before it; a sender that errs must not spoil the total."""
 
 
 @dataclass(slots=True)
@@ -125,6 +129,31 @@ def gains(state: SessionState, *, new: bool, was_final: bool) -> Iterator[tuple[
         yield DURATION_SUM, "", seconds
         if state.status == "failed":
             yield FAILED, "", 1
+
+
+def losses(
+    rows: Sequence[EventRow], states: Collection[SessionState]
+) -> Iterator[tuple[str, str, float]]:
+    """What the totals gain by events that senders say they had to drop.
+
+    They count from the moment they are known, also when the start of their session never comes: it
+    may be among what was dropped.
+
+    Args:
+        rows: events that are new.
+        states: the sessions among theirs that are known.
+
+    Yields:
+        Metric, label and what to add.
+    """
+    gaps = [row for row in rows if row.event_type == "gap"]
+    if not gaps:
+        return
+    uncounted = {state.session_id for state in states if state.session_type == UNCOUNTED_TYPE}
+    for row in gaps:
+        dropped = json.loads(row.data).get("dropped")
+        if type(dropped) is int and dropped > 0 and row.session_id not in uncounted:
+            yield EVENTS_LOST, "", min(dropped, MOST_LOST)
 
 
 def bucket(seconds: float) -> str:

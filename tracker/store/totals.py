@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LAST_BACKUP = "last_backup"
 """The property that holds the time of the newest backup."""
 
+LAST_VERIFIED_BACKUP = "last_verified_backup"
+"""The property that holds when the newest backup was proven to be whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -29,6 +32,7 @@ class Totals:
         waiting_bytes: memory that waiting events take, about.
         database_bytes: of the file and its log.
         last_backup: when the newest backup was taken, if there is one.
+        last_verified_backup: when the newest backup was proven to be whole.
     """
 
     by_status: dict[str, int]
@@ -37,18 +41,19 @@ class Totals:
     waiting_bytes: int
     database_bytes: int
     last_backup: datetime | None
+    last_verified_backup: datetime | None
 
 
 def read_totals(database: Database, writer: Writer) -> Totals:
     """The totals as they are now."""
-    noted = _stored_property(database, LAST_BACKUP)
     return Totals(
         by_status=_status_counts(database),
         stored=_stored_totals(database),
         ingest=writer.statistics,
         waiting_bytes=writer.waiting_bytes,
         database_bytes=database.size(),
-        last_backup=datetime.fromisoformat(noted) if noted else None,
+        last_backup=_stored_moment(database, LAST_BACKUP),
+        last_verified_backup=_stored_moment(database, LAST_VERIFIED_BACKUP),
     )
 
 
@@ -65,6 +70,6 @@ def _stored_totals(database: Database) -> dict[tuple[str, str], float]:
     return {(metric, label): value for metric, label, value in rows}
 
 
-def _stored_property(database: Database, name: str) -> str | None:
+def _stored_moment(database: Database, name: str) -> datetime | None:
     rows = database.query("SELECT value FROM properties WHERE name = ?", [name])
-    return str(rows[0][0]) if rows else None
+    return datetime.fromisoformat(str(rows[0][0])) if rows else None

@@ -38,10 +38,10 @@ def looked_up(
 
     Args:
         connection: where to look.
-        query: has ``{marks}`` where the parameters go.
+        query: has ``{marks}`` where the parameters go, once or more often.
         keys: the parameters, however many.
     """
     for begin in range(0, len(keys), LOOKUP):
         part = keys[begin : begin + LOOKUP]
-        marks = ", ".join("?" * len(part))
+        marks = ", ".join(f"${number}" for number in range(1, len(part) + 1))
         yield from connection.execute(query.format(marks=marks), part).fetchall()

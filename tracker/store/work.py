@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,18 +36,39 @@ class WriterStatistics:
         self.last_error, self.disk_full = "", False
 
 
+class Answerable(Protocol):
+    """Who waits for an answer: a future, or something like one."""
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Whether anybody still waits."""
+
+    def set_result(self, result: IngestAnswer, /) -> None:
+        """Answer."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Fail."""
+
+
 @dataclass(slots=True)
 class Request:
-    """Events to store, and who waits for it; the size is bytes in memory, about."""
+    """Events to store, who waits for it, and on whose behalf: log lines name the request by it.
+
+    The size is bytes in memory, about.
+    """
 
     rows: Sequence[EventRow]
     size: int
-    future: Future[IngestAnswer] = field(default_factory=Future)
+    future: Answerable
+    context: Context = field(default_factory=copy_context)
 
 
 @dataclass(slots=True)
 class Job(Generic[Result]):
-    """Anything else to do with the writer's connection, and who waits for its result."""
+    """Anything else to do with the writer's connection, who waits for it, on whose behalf."""
 
     work: Callable[[DuckDBPyConnection], Result]
+    apart: bool = False
+    """Whether it leaves sessions and events alone, and needs nothing settled."""
+    writes: bool = True
     future: Future[Result] = field(default_factory=Future)
+    context: Context = field(default_factory=copy_context)

@@ -1,14 +1,18 @@
 """The one thread that writes: requests queue up, one transaction stores all that are waiting.
 
 A commit waits for the disk, so storing together what arrived meanwhile is what makes ingest fast.
-Each request is answered after the commit that holds its events. When DuckDB gives the file up, it
-is opened anew. Knows nothing of what is stored.
+Each request is answered after the commit that holds its events; what follows from them is settled
+when nothing else waits, at least every quarter of a second, and before anybody reads. When DuckDB
+gives the file up, it is opened anew. Knows nothing of what is stored.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from concurrent.futures import Future
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -20,18 +24,23 @@ from tracker.store.work import Job, Request, WriterStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
 
     from duckdb import DuckDBPyConnection
 
     from tracker.store.rows import EventRow
-    from tracker.store.work import Result
+    from tracker.store.work import Answerable, Result
 
 GROUP_EVENTS = 20_000
 """Events in one transaction at the most, so that none takes seconds."""
 
 QUEUE_BYTES = 64_000_000
 """Memory that waiting events may take; beyond it requests are refused, to be sent again."""
+
+IDLE_SECONDS = 0.02
+"""Without a request, after which what is stored is settled."""
+
+UNSETTLED_SECONDS = 0.25
+"""For which settling is put off at the most while requests come without a pause."""
 
 _SEE_HEALTH = "see what session-buddy health says"
 
@@ -56,26 +65,48 @@ class Written(Protocol):
         """Take the log into the file when it is long."""
 
 
+class Stored(Protocol):
+    """What is stored, as its writer uses it."""
+
+    unsettled: int
+    """Events that are stored and from which nothing has followed yet."""
+
+    def store(self, connection: DuckDBPyConnection, rows: Sequence[EventRow]) -> set[str]:
+        """Store a group in one transaction; the ids of the events that were new."""
+
+    def settle(self, connection: DuckDBPyConnection) -> None:
+        """Draw what follows from the events that were stored."""
+
+    def disturbed(self) -> None:
+        """A job has written something else."""
+
+
 class Writer:
     """Writes to one database, one group after the other.
 
     Args:
         database: its connection to write with is used by no one else from now on.
-        store: stores a group in one transaction and returns the ids that were new.
+        stored: takes in the events.
         queue_bytes: memory that waiting events may take.
     """
 
     def __init__(
         self,
         database: Written,
-        store: Callable[[DuckDBPyConnection, Sequence[EventRow]], set[str]],
+        stored: Stored,
         *,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
         self.statistics = WriterStatistics()
+        self.version = 0
+        """Another number as soon as anything was written, before whoever sent it is told."""
+        self.last_commit = 0, 0
+        """When the newest group began and ended to be stored, in nanoseconds since 1970."""
         self._database = database
         self._given_up = False
-        self._store = store
+        self._stored = stored
+        self._settled_at = time.monotonic()
+        self._lagging = ""
         self._queue_bytes = queue_bytes
         self._waiting: deque[Request | Job[Any]] = deque()
         self._waiting_bytes = 0
@@ -90,33 +121,60 @@ class Writer:
         return self._waiting_bytes
 
     def submit(self, rows: Sequence[EventRow]) -> Future[IngestAnswer]:
-        """Store events; the result is there after their commit.
+        """Store events; the result is there after their commit. Raises what ``enqueue`` raises."""
+        future: Future[IngestAnswer] = Future()
+        self.enqueue(rows, future)
+        return future
+
+    def enqueue(self, rows: Sequence[EventRow], waiting: Answerable) -> None:
+        """Store events.
+
+        Args:
+            rows: the events.
+            waiting: answered after their commit.
 
         Raises:
             QueueFull: too much is waiting already; nothing was taken.
             Busy: the writer is closed.
         """
-        request = Request(rows, sum(row.size for row in rows))
+        request = Request(rows, sum(row.size for row in rows), waiting)
         with self._changed:
             # A request larger than the whole queue is still taken when nothing else waits.
             if self._waiting_bytes and self._waiting_bytes + request.size > self._queue_bytes:
                 raise QueueFull("too many events are waiting to be stored", hint="send them again")
             self._waiting_bytes += request.size
             self._put(request)
-        return request.future
 
-    def call(self, work: Callable[[DuckDBPyConnection], Result]) -> Future[Result]:
+    def call(
+        self, work: Callable[[DuckDBPyConnection], Result], *, apart: bool = False
+    ) -> Future[Result]:
         """Do something else with the writer's connection, between two groups.
 
         Nothing is written while it runs.
 
+        Args:
+            work: what to do.
+            apart: it leaves sessions and events alone; then it may come before these are settled.
+
         Raises:
             Busy: the writer is closed.
         """
-        job = Job(work)
+        job = Job(work, apart, writes=not apart)
         with self._changed:
             self._put(job)
         return job.future
+
+    def settled(self) -> None:
+        """Wait until what follows from all the events that were acknowledged is stored too."""
+        if not self._stored.unsettled or threading.current_thread() is self._thread:
+            return
+        job = Job(lambda _: None, writes=False)
+        with self._changed:
+            if self._closed:
+                return
+            self._waiting.appendleft(job)
+            self._changed.notify()
+        job.future.result()
 
     def close(self) -> None:
         """Store what is waiting, then stop. Doing it twice is allowed."""
@@ -135,19 +193,27 @@ class Writer:
         while True:
             taken = self._take()
             if taken is None:
+                self._settle()
                 return
             if isinstance(taken, Job):
+                if not taken.apart:
+                    self._settle()
                 self._do(taken)
-            else:
+            elif taken:
                 self._commit(taken)
-            self._tidy()
+            if not taken or time.monotonic() - self._settled_at > UNSETTLED_SECONDS:
+                self._settle()
 
     def _take(self) -> Job[Any] | list[Request] | None:
-        """A job, or all the requests that wait before the next job; None: closed and empty."""
+        """A job, or all the requests that wait before the next job; None: closed and empty.
+
+        No requests: it is time to settle.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
+            patience = IDLE_SECONDS if self._stored.unsettled else None
+            self._changed.wait_for(lambda: self._waiting or self._closed, patience)
             if not self._waiting:
-                return None
+                return None if self._closed else []
             first = self._waiting.popleft()
             if isinstance(first, Job):
                 return first
@@ -168,12 +234,21 @@ class Writer:
             return
         try:
             rows = [row for request in group for row in request.rows]
-            new = self._store(self._connection(), rows)
+            # What is logged meanwhile is logged for this request, where there is only one.
+            run = group[0].context.run if len(group) == 1 else Context().run
+            new = run(self._store, rows)
         except Exception as error:  # noqa: BLE001 -- it is handed to those who wait for it
             self._given_up |= is_given_up(error)
             self._commit_one_by_one(group, error)
             return
         self._answer(group, new)
+
+    def _store(self, rows: Sequence[EventRow]) -> set[str]:
+        began = time.time_ns()
+        try:
+            return self._stored.store(self._connection(), rows)
+        finally:
+            self.last_commit = began, time.time_ns()
 
     def _commit_one_by_one(self, group: list[Request], error: Exception) -> None:
         """A group failed: find out whose fault it was, so that the others do not suffer."""
@@ -182,7 +257,7 @@ class Writer:
             return
         for request in group:
             try:
-                new = self._store(self._connection(), request.rows)
+                new = request.context.run(self._store, request.rows)
             except Exception as own_error:  # noqa: BLE001 -- it is handed to who waits for it
                 self._given_up |= is_given_up(own_error)
                 self._fail(request, own_error)
@@ -190,6 +265,7 @@ class Writer:
                 self._answer([request], new)
 
     def _answer(self, group: list[Request], new: set[str]) -> None:
+        self.version += 1
         self.statistics.commits += 1
         if self.statistics.last_error:
             _log.info("events are stored again")
@@ -210,7 +286,7 @@ class Writer:
         reason, full = reason_of(error), is_disk_full(error)
         # Senders come back every second; a full disk must not be filled with the news of it.
         log = _log.debug if reason == self.statistics.last_error else _log.error
-        log("events not stored", events=len(request.rows), reason=reason)
+        request.context.run(log, "events not stored", events=len(request.rows), reason=reason)
         self.statistics.last_error, self.statistics.disk_full = reason, full
         kind = DiskFull if full else SessionopsError
         hint = "make room; senders keep their events meanwhile" if full else _SEE_HEALTH
@@ -218,16 +294,35 @@ class Writer:
         failure.__cause__ = error
         request.future.set_exception(failure)
 
+    def _settle(self) -> None:
+        if self._stored.unsettled:
+            try:
+                self._stored.settle(self._connection())
+                self._lagging = ""
+            except Exception as error:  # noqa: BLE001 -- told here, once; the events are safe
+                log = _log.debug if reason_of(error) == self._lagging else _log.error
+                log("sessions lag behind their events", reason=reason_of(error))
+                self._lagging = reason_of(error)
+                self._given_up |= is_given_up(error)
+        self._settled_at = time.monotonic()
+        if not self._stored.unsettled:
+            # Only now: a file whose log is empty is taken for one in which everything is settled.
+            self._tidy()
+
     def _do(self, job: Job[Any]) -> None:
         if not job.future.set_running_or_notify_cancel():
             return
         try:
-            result = job.work(self._connection())
+            result = job.context.run(job.work, self._connection())
+            self.version += job.writes
         except Exception as error:  # noqa: BLE001 -- it is handed to who waits for it
             self._given_up |= is_given_up(error)
             job.future.set_exception(understood(error))
         else:
             job.future.set_result(result)
+        finally:
+            if job.writes:
+                self._stored.disturbed()
 
     def _connection(self) -> DuckDBPyConnection:
         """The connection to write with; of a file opened anew, if DuckDB has given it up."""

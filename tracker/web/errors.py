@@ -87,6 +87,11 @@ def error_answer(
 async def answer_known_error(request: Request, error: Exception) -> Response:
     """Exception handler for every ``SessionopsError``."""
     assert isinstance(error, SessionopsError)  # noqa: S101 -- registered for this class only
+    return known_error_answer(error, request_id_of(request))
+
+
+def known_error_answer(error: SessionopsError, request_id: str) -> Response:
+    """What a client is told of an error that we know."""
     headers: dict[str, str] = {}
     if isinstance(error, Refused):
         headers |= error.headers
@@ -94,7 +99,7 @@ async def answer_known_error(request: Request, error: Exception) -> Response:
     if status == 401:  # noqa: PLR2004 -- Unauthorized, RFC 9110 section 15.5.2
         headers["WWW-Authenticate"] = 'Bearer realm="sessionops"'
     message = f"{error.where}: {error.message}" if error.where else error.message
-    return error_answer(status, message, request_id_of(request), hint=error.hint, headers=headers)
+    return error_answer(status, message, request_id, hint=error.hint, headers=headers)
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:

@@ -5,28 +5,42 @@ A plain ASGI callable: at thousands of requests a second each layer of Starlette
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
-from tracker.web.errors import Refused, error_answer
+from schemas.errors import SessionopsError
+from tracker.client.redact import redact
+from tracker.web import tracing
+from tracker.web.errors import Refused, error_answer, known_error_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from tracker.web.traffic import Traffic
+
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_LONGEST_PATH = 200
+"""Characters of a path in a log line."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ROUTINE = frozenset({"/health", "/metrics", "/api/v1/events"})
 """Paths that are asked for all day long; their successes are logged as DEBUG."""
+
+# Unique as a random one is, without a system call for each.
+_START = secrets.token_hex(5)
+_numbers = itertools.count(1)
 
 _log = structlog.get_logger("access")
 
@@ -38,19 +52,36 @@ class Gate:
         app: what is behind the gate.
         hosts: host names that this server answers to, besides those of loopback.
         max_body: bytes of the longest body that is read.
+        traffic: counts every request.
+        direct: what answers a method and path without a detour through the router.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str] = (), max_body: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Collection[str] = (),
+        max_body: int,
+        traffic: Traffic,
+        direct: Mapping[tuple[str, str], ASGIApp],
+    ) -> None:
         self._app = app
+        self._direct = direct
         self._hosts = LOOPBACK_NAMES | frozenset(hosts)
         self._max_body = max_body
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await _Passage(self._app, scope, receive, send).serve(self._hosts, self._max_body)
+        direct = self._direct.get((scope["method"], scope["path"]))
+        passage = _Passage(direct or self._app, scope, receive, send)
+        passage.template = scope["path"] if direct else ""
+        with tracing.request(scope) as span:
+            await passage.serve(self._hosts, self._max_body)
+            passage.conclude(self._traffic, span)
 
 
 class _Passage:
@@ -61,39 +92,49 @@ class _Passage:
         self._scope = scope
         self._receive_below = receive
         self._send_below = send
-        self._headers = Headers(scope=scope)
+        # The first of a name counts.
+        self._headers = dict(reversed(scope["headers"]))
+        self.template = ""
         self._status = 0
         self._began = time.perf_counter()
-        asked = self._headers.get("x-request-id", "")
-        self._id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+        self._seconds = 0.0
+        asked = self._headers.get(b"x-request-id", b"").decode("latin-1")
+        self._id = asked if _REQUEST_ID.fullmatch(asked) else _next_id()
         scope.setdefault("state", {})["request_id"] = self._id
 
     async def serve(self, hosts: Collection[str], max_body: int) -> None:
-        with structlog.contextvars.bound_contextvars(request_id=self._id):
-            try:
-                _refuse_foreign(self._headers, hosts)
-                _refuse_long(self._headers, max_body)
-                await self._app(self._scope, self._limited(max_body), self._send)
-            except Refused as error:
-                await self._answer(error.status, error.message, error.hint)
-            except ClientDisconnect:
-                self._status = self._status or 499
-            except Exception:  # noqa: BLE001 -- any error of any route ends here
-                # The last line of defence: logged whole, answered without a word of it.
-                _log.exception("request failed", path=self._scope["path"])
-                await self._answer(500, "the server failed", f"look for {self._id} in its log")
-            self._report()
+        # Each request is a task, and what is bound goes with it.
+        structlog.contextvars.bind_contextvars(request_id=self._id)
+        try:
+            _refuse_foreign(self._headers, hosts)
+            _refuse_long(self._headers, max_body)
+            await self._app(self._scope, self._limited(max_body), self._send)
+        except SessionopsError as error:
+            await self._answer(known_error_answer(error, self._id))
+        except ClientDisconnect:
+            self._status = self._status or 499
+        except Exception:  # noqa: BLE001 -- any error of any route ends here
+            # The last line of defence: logged whole, answered without a word of it.
+            _log.exception("request failed", path=self._path(), **self._session())
+            hint = f"look for {self._id} in its log"
+            await self._answer(error_answer(500, "the server failed", self._id, hint=hint))
+        self._report()
 
-    async def _answer(self, status: int, message: str, hint: str) -> None:
-        if self._status:
-            return  # the head of another answer has left already
-        response = error_answer(status, message, self._id, hint=hint)
-        await response(self._scope, self._receive_below, self._send)
+    def conclude(self, traffic: Traffic, span: tracing.RequestSpan | None) -> None:
+        """Count it, and complete its span."""
+        route = self._route()
+        traffic.note(self._scope["method"], route, self._status, self._seconds)
+        if span is not None:
+            span.answered(route, self._status)
+
+    async def _answer(self, response: Response) -> None:
+        if not self._status:  # else the head of another answer has left already
+            await response(self._scope, self._receive_below, self._send)
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            MutableHeaders(scope=message)["X-Request-Id"] = self._id
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id.encode())]
         await self._send_below(message)
 
     def _limited(self, max_body: int) -> Receive:
@@ -110,44 +151,64 @@ class _Passage:
         return receive
 
     def _report(self) -> None:
-        path, client = self._scope["path"], self._scope.get("client")
+        self._seconds = time.perf_counter() - self._began
+        client = self._scope.get("client")
         if self._status >= 500:  # noqa: PLR2004 -- server errors, RFC 9110 section 15.6
             log = _log.error
         elif self._status >= 400:  # noqa: PLR2004 -- client errors, RFC 9110 section 15.5
             log = _log.warning
         else:
-            log = _log.debug if path in _ROUTINE else _log.info
+            log = _log.debug if self._scope["path"] in _ROUTINE else _log.info
         subject = self._scope["state"].get("subject")
         log(
             "request",
             method=self._scope["method"],
-            path=path,
+            path=self._path(),
             status=self._status,
-            ms=round((time.perf_counter() - self._began) * 1000, 1),
+            ms=round(self._seconds * 1000, 1),
             client=client[0] if client else "",
             **({"subject": subject} if subject else {}),
+            **self._session(),
         )
 
+    def _route(self) -> str:
+        """The template of the route that answered; empty: none did."""
+        return self.template or getattr(self._scope.get("route"), "path", "")
 
-def _refuse_foreign(headers: Headers, hosts: Collection[str]) -> None:
+    def _path(self) -> str:
+        path: str = self._scope["path"][:_LONGEST_PATH]
+        # Where no route is, anything may stand, also what somebody has pasted.
+        return path if self._route() else redact(path)
+
+    def _session(self) -> dict[str, str]:
+        session_id = self._scope["state"].get("session_id")
+        return {"session_id": session_id} if session_id else {}
+
+
+def _next_id() -> str:
+    return f"{_START}-{next(_numbers):06x}"
+
+
+def _refuse_foreign(headers: Mapping[bytes, bytes], hosts: Collection[str]) -> None:
     """A page in a browser can be made to reach loopback under another name (DNS rebinding)."""
-    if _host_name(f"//{headers.get('host', '')}") not in hosts:
+    if _host_name(b"//" + headers.get(b"host", b"")) not in hosts:
         raise Refused(421, "this server does not go by that name", hint="use 127.0.0.1")
-    origin = headers.get("origin")
+    origin = headers.get(b"origin")
     if origin is not None and _host_name(origin) not in hosts:
         raise Refused(403, "requests from other sites are refused")
 
 
-def _host_name(url: str) -> str:
+@lru_cache(maxsize=64)
+def _host_name(url: bytes) -> str:
     try:
-        return urlsplit(url).hostname or ""
+        return urlsplit(url.decode("latin-1")).hostname or ""
     except ValueError:
         return ""
 
 
-def _refuse_long(headers: Headers, max_body: int) -> None:
-    length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > max_body:
+def _refuse_long(headers: Mapping[bytes, bytes], max_body: int) -> None:
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length[:20]) > max_body:
         raise _too_long(max_body)
 
 

@@ -1,4 +1,7 @@
-"""Where a server's log lines go and what they look like: logfmt, JSON by setting (guide 5.4)."""
+"""Where a server's log lines go and what they look like: logfmt, JSON by setting (guide 5.4).
+
+Whatever a value holds, a line stays one line, and nobody who sends a value can forge another.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from tracker.client.redact import redact
+from tracker.web.logfmt import escape_values
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, MutableMapping
 
     from schemas.places import Places
     from schemas.settings import Settings
@@ -20,9 +26,15 @@ if TYPE_CHECKING:
 SYSTEM_FOLDER = Path("/var/log/mahavishnu")
 """Where the guide looks for the log of the mahavishnu server."""
 
-_LONGEST_FILE = 10_000_000
-_KEPT_FILES = 5
-_ORDER = ["timestamp", "level", "event", "request_id", "session_id"]
+LONGEST_FILE = 10_000_000
+"""Bytes after which a log file is put aside and a new one begun."""
+
+KEPT_FILES = 5
+TRACE = 5
+"""The level of lines about a session's life; whether they are written is a setting of its own."""
+
+_LIFE = "sessions.life"
+_ORDER = ["timestamp", "level", "event", "request_id", "session_id", "trace_id"]
 
 
 def log_file(service: str, places: Places) -> Path:
@@ -54,7 +66,7 @@ def configure_logging(service: str, settings: Settings, *, to_stderr: bool = Fal
     prefix = service.replace("-", "_")
     handlers: list[logging.Handler] = [
         logging.handlers.RotatingFileHandler(
-            path, maxBytes=_LONGEST_FILE, backupCount=_KEPT_FILES, encoding="utf-8"
+            path, maxBytes=LONGEST_FILE, backupCount=KEPT_FILES, encoding="utf-8"
         )
     ]
     if to_stderr:
@@ -64,6 +76,8 @@ def configure_logging(service: str, settings: Settings, *, to_stderr: bool = Fal
         handler.setFormatter(formatter)
     level = settings.text(f"{prefix}.log_level")
     logging.basicConfig(level=level, handlers=handlers, force=True)
+    logging.addLevelName(TRACE, "TRACE")
+    logging.getLogger(_LIFE).setLevel(TRACE)
     # What uvicorn says at INFO, the server says itself.
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.root.level))
     structlog.configure(
@@ -75,22 +89,54 @@ def configure_logging(service: str, settings: Settings, *, to_stderr: bool = Fal
     return path
 
 
+def trace_line(event: str, **facts: Any) -> None:
+    """Log a step of a session's life, whatever the least level is (guide 6.2).
+
+    Args:
+        event: the step, such as ``session_start``.
+        facts: what else the line says; a text of a command is none.
+    """
+    facts.setdefault("pid", os.getpid())
+    logging.getLogger(_LIFE).log(TRACE, event, extra={"facts": facts})
+
+
 def _shared() -> list[Callable[..., Any]]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _without_secrets,
     ]
 
 
+def _without_secrets(
+    _logger: Any, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """An error can quote what somebody sent."""
+    if "exception" in line:
+        line["exception"] = redact(line["exception"])
+    return line
+
+
+def _traced(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The facts of ``trace_line``, in the shape of the shell's own lines."""
+    facts = getattr(line.get("_record"), "facts", None)
+    if facts is not None:
+        line.update({"level": "TRACE", **facts})
+    return line
+
+
 def _formatter(*, as_json: bool) -> logging.Formatter:
-    last: Callable[..., Any] = (
-        structlog.processors.JSONRenderer()
+    last: list[Callable[..., Any]] = (
+        [structlog.processors.JSONRenderer()]
         if as_json
-        else structlog.processors.LogfmtRenderer(key_order=_ORDER, drop_missing=True)
+        else [
+            escape_values,
+            structlog.processors.LogfmtRenderer(key_order=_ORDER, drop_missing=True),
+        ]
     )
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_shared(),
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        foreign_pre_chain=[*_shared(), _traced],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )

@@ -14,6 +14,7 @@ from schemas.errors import StepFailed
 from tracker.web.app import check_address
 from tracker.web.pidfile import pid_file, remove_pid, write_pid
 from tracker.web.ports import port_taken
+from tracker.web.protocol import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ def serve(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
