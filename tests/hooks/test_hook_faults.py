@@ -69,6 +69,26 @@ def test_a_spool_that_cannot_be_written(hooked, name):
     assert hooked.spool.read_text() == "no folder"
 
 
+def test_what_a_spool_did_not_take_is_told_when_it_takes_it_again(hooked, name):
+    hooked.spool.parent.mkdir(parents=True)
+    hooked.spool.write_text("no folder")
+    with hooked.shell(name) as shell:
+        for line in ("echo 1", "echo 2", "echo 3"):
+            shell.type(line)
+            # What came before this line has met the disk when this line is read.
+            wait_for(lambda: shell.unread() == 0)
+        hooked.spool.unlink()
+        shell.type("echo 4")
+        assert shell.leave("exit 3") == 3
+    start, *rest = hooked.session(shell.pid)
+    assert start["event_type"] == "session_start"
+    [gap] = [event for event in rest if event["event_type"] == "gap"]
+    assert str(hooked.spool) in gap["data"]["reason"]
+    assert gap["data"]["dropped"] >= 2
+    assert gap["data"]["dropped"] + len(texts(rest)) == 4
+    assert rest[-1]["exit_code"] == 3
+
+
 def test_an_interpreter_that_was_removed(hooked, name):
     with hooked.shell(name, after="__session_buddy_python=/nonexistent/python") as shell:
         assert shell.type("echo 1") == "echo 1\n1\n" or name == "zsh"

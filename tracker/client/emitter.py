@@ -72,6 +72,7 @@ class Emitter:
         self._sequence = 0
         self._lost = 0
         self._failure = ""
+        self._late_start: dict[str, Any] = {}
         self._began_before = began
         self._began = _monotonic(began)
         self._ended = False
@@ -90,7 +91,8 @@ class Emitter:
         """
         self._began = _monotonic(self._began_before)
         facts = redact_data(plain(self._facts))
-        self._record("session_start", {}, timestamp=self._began_before, session=facts)
+        began = self._began_before or datetime.now(UTC)
+        self._record("session_start", {}, timestamp=began, session=facts)
 
     def emit(
         self,
@@ -180,12 +182,12 @@ class Emitter:
         try:
             with self._lock:
                 spool = self._opened()
-                if self._lost:
-                    self._write(spool, "gap", {"dropped": self._lost, "reason": self._failure})
-                    self._lost = 0
+                self._catch_up(spool)
                 self._write(spool, event_type, data, timestamp, **fields)
                 self._failure = ""
         except OSError as error:
+            if event_type == "session_start":
+                self._late_start = {"timestamp": timestamp, **fields}
             self._lost += 1
             self.dropped += 1
             self._failure = (
@@ -196,6 +198,18 @@ class Emitter:
             return
         if self._courier is not None:
             self._courier.notify(urgent=event_type in _URGENT)
+
+    def _catch_up(self, spool: Spool) -> None:
+        """Write the start and the number of other events that the disk would not take."""
+        # Without its start nobody knows whose events the others are.
+        if self._late_start:
+            self._write(spool, "session_start", {}, **self._late_start)
+            self._late_start = {}
+            self._lost -= 1
+            self.dropped -= 1
+        if self._lost:
+            self._write(spool, "gap", {"dropped": self._lost, "reason": self._failure})
+            self._lost = 0
 
     def _write(
         self,
