@@ -10,6 +10,11 @@ from pathlib import Path
 import psutil
 from deployments import wait_for
 
+from tracker.client.emitter import Emitter
+from tracker.client.facts import session_facts
+from tracker.client.hooks.session import ShellSession
+from tracker.client.hooks.stream import BASH, Stream
+
 
 def texts(events):
     return [event["data"]["text"] for event in events if event["event_type"] == "command"]
@@ -36,6 +41,22 @@ def test_a_recorder_that_stands_still_with_a_full_pipe(hooked, name):
     assert lost > 0
     assert 2 < len(texts(events)) < 10
     assert texts(events)[-1] == "true"
+
+
+def test_a_command_that_ctrl_c_at_the_prompt_has_told_twice(hooked):
+    """It may come anywhere in the hook: in the middle of a message, or between it and the rest."""
+    fields = ["1700000000000000", "2", "", "", "history", "", "/", "    2  echo 1\n"]
+    message = "\0".join(["\0\x1eC 7 1700000001000000 0", *fields, "\x1f\0"]).encode()
+    emitter = Emitter(session_facts("bash", "shell", version="5.2"), hooked.settings)
+    session = ShellSession(emitter, "/")
+    stream = Stream(BASH)
+    for told in (message[:50], message, message, message.replace(b"C 7", b"C 8")):
+        for heard in stream.feed(told):
+            session.hear(heard)
+    emitter.end()
+    kinds = [event["event_type"] for event in hooked.spooled()]
+    assert kinds.count("command") == 1
+    assert "gap" not in kinds
 
 
 def test_a_killed_recorder_is_replaced_and_nothing_is_lost(hooked, name):

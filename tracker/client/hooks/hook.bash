@@ -43,9 +43,8 @@ if [[ $- == *i* && ${__session_buddy_shell-} != "$$" ]] &&
   }
 
   __session_buddy_tell() { # kind status
-    __session_buddy_seq=$((__session_buddy_seq + 1))
     {
-      \builtin printf '\0\036%s %d %s %d\0' "$1" "$__session_buddy_seq" \
+      \builtin printf '\0\036%s %d %s %d\0' "$1" "$((__session_buddy_seq + 1))" \
         "${EPOCHREALTIME//[!0-9]/}" "$2"
       \builtin printf '%s\0' "$__session_buddy_began" "$__session_buddy_number" \
         "${HISTCONTROL-}" "${HISTIGNORE:+ignore}" "$SHELLOPTS" "${__session_buddy_ran:0:1000}" \
@@ -58,6 +57,8 @@ if [[ $- == *i* && ${__session_buddy_shell-} != "$$" ]] &&
       fi
       \builtin printf '\0\037\0'
     } >&"$__session_buddy_fd"
+    # Ctrl-C may end this anywhere; then the next prompt tells it again, under the same number.
+    __session_buddy_seq=$((__session_buddy_seq + 1))
   }
 
   # First at the prompt, before "history -n" and the like change what was typed; and last as well,

@@ -45,9 +45,9 @@ if [[ -o interactive && ${__session_buddy_shell-} != $$ &&
 
   __session_buddy_tell() { # kind status field...
     local -i now='EPOCHREALTIME * 1000000'
-    __session_buddy_seq+=1
     syswrite -o $__session_buddy_fd -- \
-      $'\0\x1e'"$1 $__session_buddy_seq $now $2"$'\0'"${(pj:\0:)@[3,-1]}"$'\0\x1f\0'
+      $'\0\x1e'"$1 $((__session_buddy_seq + 1)) $now $2"$'\0'"${(pj:\0:)@[3,-1]}"$'\0\x1f\0'
+    __session_buddy_seq+=1
   }
 
   # A pipe that is open for reading as well never raises SIGPIPE, and one in non-blocking mode never

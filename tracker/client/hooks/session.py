@@ -52,6 +52,7 @@ class ShellSession:
         self._history = History()
         self._number: int | None = None
         self._begun: _Begun | None = None
+        self._last_began = 0
         self._status: int | None = None
         """The code that the shell ends with, once it has said that it ends."""
 
@@ -114,7 +115,9 @@ class ShellSession:
 
     def _ran(self, message: Message) -> None:
         began = int(message.fields[0] or 0)
-        if began:
+        # Ctrl-C just after a command may have it told twice.
+        if began not in (0, self._last_began):
+            self._last_began = began
             self._begun = _Begun(self._history.run(_looked(message)), began)
             if message.kind == "C":
                 self._finish(message.at, message.status)
