@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 
+import pexpect
 import pytest
 from deployments import wait_for
+from shells import frugal
 
 HIDDEN = "hunter2hunter2"
 
@@ -17,6 +19,8 @@ def texts(events):
 
 def test_commands_exit_codes_and_the_end(hooked, name):
     with hooked.shell(name) as shell:
+        # A recorder that comes after the end of its shell finds no terminal.
+        wait_for(hooked.spooled)
         shell.type("true")
         shell.type("(exit 7)")
         assert shell.leave("exit 3") == 3
@@ -25,6 +29,7 @@ def test_commands_exit_codes_and_the_end(hooked, name):
     assert (facts["component"], facts["session_type"], facts["pid"]) == (name, "shell", shell.pid)
     assert facts["cwd"] == str(hooked.home)
     assert facts["version"].startswith("5.")
+    assert facts["metadata"]["terminal"].startswith("/dev/pts/")
     assert (first["data"], first["exit_code"]) == ({"text": "true", "outcome": "ok"}, 0)
     assert (second["data"], second["exit_code"]) == ({"text": "(exit 7)", "outcome": "failed"}, 7)
     assert first["duration_seconds"] >= 0
@@ -60,14 +65,16 @@ def test_commands_of_several_lines(hooked, name):
 
 
 def test_a_command_longer_than_a_pipe_holds_is_cut_and_says_so(hooked, name):
-    with hooked.shell(name) as shell:
-        if name == "bash":
-            shell.type(f": {'x' * 70_000}")
-        else:  # its line editor takes minutes for as much
-            shell.type('__session_buddy_begin ": ${(l:70000::x:)}"')
+    with hooked.shell(name, "PS2=") as shell:
+        shell.child.send(": '")
+        # In lines, since a terminal without a line editor takes 4095 characters at a time.
+        for _ in range(70):
+            shell.child.sendline(f"{'x' * 1000}")
+            shell.child.expect_exact("\n")
+        shell.type("'")
         shell.leave("exit")
     (long,) = texts(hooked.session(shell.pid))
-    assert long.startswith(": xxx")
+    assert long.startswith(": 'xxx")
     assert long.endswith("characters cut)")
 
 
@@ -112,7 +119,7 @@ def test_a_stopped_command_has_not_ended(hooked, name):
         shell.child.send("\x1a")
         shell.prompt()
         shell.type("kill -9 %1; wait")
-        os.kill(shell.pid, signal.SIGKILL)
+        assert shell.leave("exit 0") == 0
     command = next(e for e in hooked.session(shell.pid) if e["event_type"] == "command")
     assert command["data"] == {"text": "sleep 60", "outcome": "stopped"}
     assert "exit_code" not in command
@@ -137,10 +144,41 @@ def test_ctrl_d_is_the_end(hooked, name):
 def test_a_lost_terminal(hooked, name):
     with hooked.shell(name) as shell:
         shell.type("true")
-        shell.child.close(force=False)
-    *_, end = hooked.session(shell.pid)
-    # The reason depends on what the shell says its code is, which bash does not always set to 129.
-    assert end["event_type"] == "session_end"
+        shell.hang_up()
+        *_, end = hooked.session(shell.pid)
+    assert (end["exit_code"], end["data"]) == (129, {"reason": "SIGHUP"})
+
+
+def test_a_terminal_that_is_lost_while_a_command_runs(hooked, name):
+    with hooked.shell(name) as shell:
+        shell.child.sendline("sleep 60")
+        wait_for(lambda: children(shell.pid))
+        shell.hang_up()
+        *_, command, end = hooked.session(shell.pid)
+    assert (command["data"]["text"], command["exit_code"]) == ("sleep 60", 129)
+    assert (end["exit_code"], end["data"]) == (129, {"reason": "SIGHUP"})
+
+
+def test_a_shell_that_is_told_to_hang_up_and_keeps_its_terminal(hooked, name):
+    with hooked.shell(name) as shell:
+        shell.type("true")
+        os.kill(shell.pid, signal.SIGHUP)
+        *_, end = hooked.session(shell.pid)
+    # zsh itself exits with 1 then, and says nothing of the signal.
+    expected = {"bash": (129, {"reason": "SIGHUP"}), "zsh": (1, {})}
+    assert (end["exit_code"], end["data"]) == expected[name]
+
+
+@pytest.mark.parametrize("how", ["trap 'echo bye' EXIT", "trap - EXIT", "eval 'trap - EXIT; true'"])
+def test_an_exit_trap_that_is_set_later_does_not_make_a_crash(hooked, how):
+    with hooked.shell("bash") as shell:
+        shell.type(how)
+        shell.type("true")
+        shell.child.sendline("exit 3")
+        *_, end = hooked.session(shell.pid)
+        shell.child.expect(pexpect.EOF)
+    assert ("bye" in shell.child.before) == ("bye" in how)
+    assert (end["exit_code"], end["data"]) == (3, {})
 
 
 def test_a_killed_shell_has_crashed(hooked, name):
@@ -172,7 +210,8 @@ def test_what_runs_on_in_the_background_does_not_keep_the_session(hooked, name):
         shell.type("(trap '' HUP; while :; do sleep 0.2; done) >/dev/null 2>&1 </dev/null & disown")
         left = shell.type("echo pid=$!").rpartition("pid=")[2].split()[0]
         try:
-            shell.leave("exit 0")
+            # It holds the terminal as well, so there is no end of the output to wait for.
+            shell.child.sendline("exit 0")
             *_, end = hooked.session(shell.pid)
             os.kill(int(left), 0)
         finally:
@@ -201,6 +240,7 @@ def test_what_is_not_recorded(hooked, name, how, environ):
     run = subprocess.run(
         [name, *how],
         env={**hooked.environ, **environ},
+        preexec_fn=frugal,
         input="true\n",
         capture_output=True,
         text=True,

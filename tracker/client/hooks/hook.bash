@@ -33,6 +33,8 @@ if [[ $- == *i* && ${__session_buddy_shell-} != "$$" ]] &&
           __session_buddy_tell C "$1"
         fi
         [[ -e /proc/$__session_buddy_pid/exe ]] || __session_buddy_restart
+        # Which traps there are only a process of its own can tell: not at every prompt.
+        [[ ${__session_buddy_ran-} == *trap* ]] && __session_buddy_trap
         ;;
       off) \builtin return 0 ;;
     esac
@@ -86,7 +88,7 @@ if [[ $- == *i* && ${__session_buddy_shell-} != "$$" ]] &&
   # A pipe that is open for reading as well never raises SIGPIPE, and one in non-blocking mode never
   # holds up a prompt. The flags belong to the open file, so dd can set them for this shell.
   __session_buddy_open() {
-    \builtin local number pipe saved
+    \builtin local number pipe
     [[ -x $__session_buddy_python && -e /proc/self/fd ]] || \builtin return 1
     # exec without "builtin", which would take the closing of a descriptor back.
     \exec {pipe}<<<''
@@ -112,11 +114,18 @@ if [[ $- == *i* && ${__session_buddy_shell-} != "$$" ]] &&
       \builtin return 1
     fi
     __session_buddy_id=${EPOCHREALTIME//[!0-9]/}
-    saved=$(\builtin trap -p EXIT)
-    [[ -z $saved ]] || \builtin eval "\\builtin set -- $saved" # trap -- 'text' EXIT
-    # "&& :" keeps the exit code for the user's own trap, also with set -e.
-    \builtin trap -- "__session_buddy_exit 2>/dev/null && :${saved:+$'\n'$3}" EXIT
+    [[ -t 0 ]] && __session_buddy_terminal=had
+    __session_buddy_trap
     __session_buddy_start
+  }
+
+  # "&& :" keeps the exit code for the user's own trap, also with set -e.
+  __session_buddy_trap() {
+    \builtin local saved
+    saved=$(\builtin trap -p EXIT)
+    [[ $saved == *__session_buddy_exit* ]] && \builtin return
+    [[ -z $saved ]] || \builtin eval "\\builtin set -- $saved" # trap -- 'text' EXIT
+    \builtin trap -- "__session_buddy_exit 2>/dev/null && :${saved:+$'\n'$3}" EXIT
   }
 
   # In a subshell, so that neither $! nor the jobs of this one know of it.
@@ -142,8 +151,14 @@ if [[ $- == *i* && ${__session_buddy_shell-} != "$$" ]] &&
   __session_buddy_exit() {
     \builtin local status="$?" __session_buddy_ran='' -
     \builtin set +aeuxCET
-    [[ $__session_buddy_state == on && $BASHPID == "$__session_buddy_shell" ]] &&
-      __session_buddy_tell E "$status"
+    if [[ $__session_buddy_state == on && $BASHPID == "$__session_buddy_shell" ]]; then
+      # bash says nothing of SIGHUP, but a terminal that was hung up is one no more.
+      if [[ $__session_buddy_terminal && ! -t 0 && ! -t 1 ]]; then
+        __session_buddy_tell E 129
+      else
+        __session_buddy_tell E "$status"
+      fi
+    fi
     \builtin return "$status"
   }
 

@@ -5,7 +5,7 @@ if [[ -o interactive && ${__session_buddy_shell-} != $$ &&
   zmodload zsh/system zsh/datetime 2>/dev/null; then
   # Not exported, and compared with $$ where it was (set -a): a zsh in this one is its own session.
   typeset -g __session_buddy_shell=$$ __session_buddy_python=@python@
-  typeset -g __session_buddy_state=new __session_buddy_fd= __session_buddy_pid= __session_buddy_id=
+  typeset -g __session_buddy_state=new __session_buddy_fd= __session_buddy_pid= __session_buddy_id= __session_buddy_terminal=
   typeset -gi __session_buddy_seq=0 __session_buddy_starts=0 __session_buddy_next=0
 
   __session_buddy_prompt() {
@@ -38,8 +38,11 @@ if [[ -o interactive && ${__session_buddy_shell-} != $$ &&
     local code=$?
     emulate -L zsh
     setopt no_xtrace no_err_exit no_err_return no_all_export
-    [[ $__session_buddy_state != on || $sysparams[pid] != $__session_buddy_shell ]] ||
+    if [[ $__session_buddy_state == on && $sysparams[pid] == $__session_buddy_shell ]]; then
+      # A terminal that was hung up is one no more.
+      [[ -n $__session_buddy_terminal && ! -t 0 && ! -t 1 ]] && code=129
       __session_buddy_tell E $code "$PWD"
+    fi
     return 0
   } 2>/dev/null
 
@@ -61,6 +64,7 @@ if [[ -o interactive && ${__session_buddy_shell-} != $$ &&
     [[ -n $__session_buddy_fd ]] || return 1
     local -i now='EPOCHREALTIME * 1000000'
     __session_buddy_id=$now
+    [[ -t 0 ]] && __session_buddy_terminal=had
     __session_buddy_start
   }
 

@@ -12,6 +12,7 @@ import fcntl
 import os
 import select
 import signal
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,10 @@ _PIPE_SIZE = 1 << 20
 _PIECE = 1 << 16
 _EXEC_PATIENCE_MS = 500
 """A shell that ends closes its pipe a moment before it is gone; after ``exec`` it stays."""
+
+_PIDFD_GET_INFO = 0xC040FF0B
+_PIDFD_EXIT = 1 << 3
+_PIDFD_INFO_SIZE = 64
 
 _LAST_WORDS = 2.0
 """Seconds that a recorder that is told to stop waits for its shell, often told as well."""
@@ -72,12 +77,13 @@ class Recorder:
             ready = {descriptor for descriptor, _ in poll.poll(min(left, 3600) * 1000)}
             if self._process in ready:
                 self._drain()
-                self._session.end(exit_code_of_dead(self._shell))
+                self._session.end(exit_code_of_dead(self._shell, self._process))
                 return
             if self._pipe in ready and not self._drain():
                 break
-        if self._session.ended or self._gone(_EXEC_PATIENCE_MS):
-            self._session.end(exit_code_of_dead(self._shell))
+        gone = self._gone(_EXEC_PATIENCE_MS)
+        if self._session.ended or gone:
+            self._session.end(exit_code_of_dead(self._shell, self._process))
         else:
             self._session.end(0, replaced_by=_program(self._shell))
 
@@ -112,19 +118,32 @@ def _watched(process: int) -> int | None:
         return None
 
 
-def exit_code_of_dead(process: int) -> int | None:
-    """What a process ended with, as a shell says it; None once its parent has fetched that.
+def exit_code_of_dead(process: int, descriptor: int) -> int | None:
+    """What a process ended with, as a shell says it; None: nobody knows.
 
-    Source: proc(5), ``/proc/pid/stat``, fields 3 and 52.
+    Before its parent has fetched that, /proc tells it, and afterwards Linux 6.15 or newer.
+
+    Args:
+        process: its id.
+        descriptor: the same process as a pidfd.
+
+    Source: proc(5), ``/proc/pid/stat``, fields 3 and 52; ``linux/pidfd.h``, ``PIDFD_GET_INFO``.
     """
-    try:
+    status: int | None = None
+    with contextlib.suppress(OSError):
         stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        fields = stat.rpartition(")")[2].split()
+        if fields[0] == "Z":
+            status = int(fields[-1])
+    if status is None:
+        answer = bytearray(_PIDFD_EXIT.to_bytes(8, sys.byteorder).ljust(_PIDFD_INFO_SIZE, b"\0"))
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(descriptor, _PIDFD_GET_INFO, answer)
+            if int.from_bytes(answer[:8], sys.byteorder) & _PIDFD_EXIT:
+                status = int.from_bytes(answer[-4:], sys.byteorder)
+    if status is None:
         return None
-    fields = stat.rpartition(")")[2].split()
-    if fields[0] != "Z":
-        return None
-    code = os.waitstatus_to_exitcode(int(fields[-1]))
+    code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 

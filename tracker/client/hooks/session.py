@@ -22,6 +22,9 @@ STOPPED = 148
 """128 and SIGTSTP: Ctrl-Z has stopped it, and it may go on."""
 
 HUNG_UP = 129
+_HIGHEST_OWN_CODE = 128
+"""Codes above it tell of a signal."""
+
 CRASH = "crash"
 """The reason that makes a session a failed one; see ``tracker.store.rows``."""
 
@@ -91,16 +94,18 @@ class ShellSession:
             exit_code: what the system says that it ended with; None: nobody knows.
             replaced_by: the program that it has become by ``exec``.
         """
-        data: dict[str, Any] = {}
-        if self._status is not None:
-            exit_code = self._status
-            if exit_code == HUNG_UP:
-                data = {"reason": "SIGHUP"}
-        elif replaced_by:
+        if replaced_by and self._status is None:
             self._finish(None, 0)
-            exit_code, data = 0, {"reason": "exec", "program": replaced_by}
-        else:
-            self._finish(None, None)
+            self._emitter.end(0, {"reason": "exec", "program": replaced_by})
+            return
+        if self._status is not None and (exit_code is None or self._status == HUNG_UP):
+            exit_code = self._status
+        # Without a word: killed, or a trap of the user's stands where ours was.
+        self._finish(None, None)
+        data: dict[str, Any] = {}
+        if exit_code == HUNG_UP:
+            data = {"reason": "SIGHUP"}
+        elif self._status is None and (exit_code is None or exit_code > _HIGHEST_OWN_CODE):
             data = {"reason": CRASH, "error": "the shell ended without a word"}
         self._emitter.end(exit_code, data)
 
