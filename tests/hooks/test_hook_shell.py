@@ -26,14 +26,22 @@ BASH_LINES = [
     "trap 'echo bye' EXIT; trap 'echo bug' ERR",
     "false",
     "trap - ERR",
-    "trap 'n=${n-}+' DEBUG",
+    "n=0; trap 'n=$((n+1))' DEBUG",
     "trap -p DEBUG",
     "trap - DEBUG",
     "HISTTIMEFORMAT='%F '",
     "unset HISTTIMEFORMAT",
     "set -o pipefail",
-    "set -e",
-    "echo still there",
+]
+CAREFUL_LINES = [
+    "set -eu",
+    "false || echo caught",
+    "if false; then :; fi; echo $?",
+    "! true",
+    "echo $?",
+    "(exit 3) && :",
+    "echo $?",
+    "true; echo still there",
 ]
 
 
@@ -47,10 +55,12 @@ def shown(hooked, name, lines, before, *, recorded):
     "before",
     [
         "",
-        "PROMPT_COMMAND='echo \"<$? ${PIPESTATUS[*]}>\"'",
+        'PROMPT_COMMAND=\'printf "<%s %s>" $? "${PIPESTATUS[*]}"\'',
         "PROMPT_COMMAND=('echo a$?' 'echo b$?')",
         "HISTCONTROL=erasedups HISTIGNORE=ls",
         "set -u",
+        "set -o posix",
+        "set -o functrace -o errtrace",
     ],
 )
 def test_bash_shows_the_same_with_the_hook(hooked, before):
@@ -59,11 +69,61 @@ def test_bash_shows_the_same_with_the_hook(hooked, before):
     assert shown(hooked, "bash", lines, before, recorded=True) == plain
 
 
+def test_a_careful_shell_ends_where_it_would_without_the_hook(hooked, name):
+    def told(environ):
+        with hooked.shell(name, **environ) as shell:
+            lines = [shell.type(line) for line in CAREFUL_LINES]
+            code = shell.leave("echo before; false; echo after")
+            return shell.pid, lines, shell.child.before, code
+
+    plain = told({"MAHAVISHNU_SESSION_ENABLED": "false"})
+    recorded = told({})
+    assert recorded[1:] == plain[1:]
+    *_, command, end = hooked.session(recorded[0])
+    assert command["data"]["text"] == "echo before; false; echo after"
+    assert (command["exit_code"], end["exit_code"]) == (1, 1)
+
+
+def test_a_start_up_file_under_set_eu(hooked, name):
+    with hooked.shell(name, "set -eu") as shell:
+        shell.type("false || true")
+        assert shell.leave("exit 3") == 3
+    assert hooked.session(shell.pid)[-1]["exit_code"] == 3
+
+
+def test_a_debug_trap_that_fails_does_not_keep_the_prompt_away(hooked):
+    with hooked.shell("bash") as shell:
+        shell.type("set -u")
+        shell.type("trap 'n=$((n+1))' DEBUG")
+        assert "n: unbound variable" in shell.type("true")
+        shell.type("")
+        # Nothing can be run any more, with or without the hook.
+        shell.child.sendeof()
+        *_, end = hooked.session(shell.pid)
+    assert end["event_type"] == "session_end"
+
+
 @pytest.mark.needs("zsh")
 def test_zsh_shows_the_same_with_the_hook(hooked):
     before = 'unsetopt zle prompt_sp; precmd() { print -n "<$? $pipestatus>" }'
     plain = shown(hooked, "zsh", LINES, before, recorded=False)
     assert shown(hooked, "zsh", LINES, before, recorded=True) == plain
+
+
+def test_a_posix_shell_is_recorded(hooked):
+    with hooked.shell("bash", "set -o posix") as shell:
+        assert shell.type("echo 1") == "echo 1\n1\n"
+        shell.leave("exit 3")
+    _, command, end = hooked.session(shell.pid)
+    assert (command["data"]["text"], end["exit_code"]) == ("echo 1", 3)
+    assert command["timestamp"] <= end["timestamp"]
+
+
+def test_a_prompt_command_that_may_not_be_changed_is_left_alone(hooked):
+    with hooked.shell("bash", "readonly PROMPT_COMMAND='echo mine'", "echo end of file") as shell:
+        assert shell.type("true") == "true\nmine\n"
+        assert shell.leave("exit 3") == 3
+    assert not hooked.spool.exists()
 
 
 def test_the_traps_of_the_user_see_the_exit_code(hooked):

@@ -15,6 +15,11 @@ def hook(shell: str) -> None:
     history (HISTCONTROL=ignorespace, HISTIGNORE). MAHAVISHNU_SESSION_ENABLED=false records nothing.
     Needs Linux 5.3 or newer.
 
+    Not recorded: in bash, what runs while a DEBUG trap fails, and after PROMPT_COMMAND was unset or
+    replaced by an array, or where it is readonly; in both shells, the line that "exec" or kill -9
+    cuts off may be missing or have no exit code. Where an EXIT trap set in a function or a sourced
+    file replaces ours, Linux older than 6.15 may not know the exit code: that looks like a crash.
+
     \b
     Examples, as the last line of ~/.bashrc or ~/.zshrc:
       eval "$(session-buddy hook bash 2>/dev/null)"

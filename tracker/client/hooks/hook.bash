@@ -10,16 +10,21 @@ if [[ $- == *i* && ${__session_buddy_shell-} != "$$" ]] &&
   __session_buddy_state=new __session_buddy_fd='' __session_buddy_pid='' __session_buddy_id=''
   __session_buddy_seq=0 __session_buddy_starts=0 __session_buddy_next=0
   __session_buddy_began=0 __session_buddy_number=0 __session_buddy_zero=0 __session_buddy_moved=''
+  __session_buddy_terminal='' __session_buddy_tries=0 __session_buddy_runs=(yes)
   # PS0 is expanded once a command line, so the user's DEBUG trap stays alone; \! is the number of
-  # the command in the history. It expands to nothing.
-  __session_buddy_mark='${__session_buddy_zero:$((__session_buddy_began=${EPOCHREALTIME//[!0-9]/},__session_buddy_number=\!,1)):0}'
-  # Only the list of a "for" is expanded before BASH_COMMAND becomes a command of ours.
-  __session_buddy_call='for __session_buddy_ran in "$BASH_COMMAND"; do __session_buddy_prompt "$?"; done 2>/dev/null'
+  # the command in the history. It expands to nothing. No other "!": with set -o posix it is one too.
+  __session_buddy_mark='${__session_buddy_zero:$((__session_buddy_began=${EPOCHREALTIME//[^0-9]/},__session_buddy_number=\!,__session_buddy_tries=0,1)):0}'
+  # Only the list of a "for" is expanded before BASH_COMMAND becomes a command of ours, and before
+  # a DEBUG trap runs. Where that trap fails with set -u, bash leaves PROMPT_COMMAND for the next
+  # prompt, which is PROMPT_COMMAND again: for ever, and each round takes memory. After nine rounds
+  # that did not come to the body the list is empty, until the next command line.
+  __session_buddy_call='for __session_buddy_ran in ${__session_buddy_runs[++__session_buddy_tries>9]:+"$BASH_COMMAND"}; do __session_buddy_prompt "$?"; done 2>/dev/null'
 
   __session_buddy_prompt() {
     # Whatever the user has set (-e, -u, -x, noclobber, ...) ends here and is back afterwards.
     \builtin local -
     \builtin set +aeuxCET
+    __session_buddy_tries=0
     case $__session_buddy_state in
       new)
         __session_buddy_state=off
@@ -162,6 +167,10 @@ if [[ $- == *i* && ${__session_buddy_shell-} != "$$" ]] &&
     \builtin return "$status"
   }
 
-  # Far back, so that element 0, which PROMPT_COMMAND=... sets, stays the user's.
-  PROMPT_COMMAND[99]=$__session_buddy_call
+  if [[ ${PROMPT_COMMAND+set} && ${PROMPT_COMMAND@a} == *r* ]]; then
+    \builtin echo "session-buddy: PROMPT_COMMAND is readonly; this shell is not recorded" >&2
+  else
+    # Far back, so that element 0, which PROMPT_COMMAND=... sets, stays the user's.
+    PROMPT_COMMAND[99]=$__session_buddy_call
+  fi
 fi
