@@ -11,7 +11,7 @@ from pytest_bdd import given, scenarios, then
 
 from features.conftest import Scene
 from features.deployment import Deployment
-from tracker.client.http import ServerClient
+from tracker.client.servers import mahavishnu, session_buddy
 
 scenarios("deploy.feature")
 
@@ -19,8 +19,8 @@ scenarios("deploy.feature")
 @then('the tracker and mahavishnu run the release that "current" names')
 def run_current(deployment: Deployment) -> None:
     release = deployment.places.current.resolve().name
-    for url in (deployment.settings.tracker_url, deployment.settings.mahavishnu_url):
-        assert ServerClient(url).health().release == release
+    for client in (session_buddy(deployment.settings), mahavishnu(deployment.settings)):
+        assert client.health().release == release
 
 
 @then("the key ring can be read by its owner only")
@@ -52,8 +52,8 @@ def note_processes(deployment: Deployment, scene: Scene) -> None:
 
 def _processes(deployment: Deployment) -> list[tuple[int, str]]:
     answers = [
-        ServerClient(url).health()
-        for url in (deployment.settings.tracker_url, deployment.settings.mahavishnu_url)
+        client.health()
+        for client in (session_buddy(deployment.settings), mahavishnu(deployment.settings))
     ]
     return [(answer.pid, answer.started_at) for answer in answers]
 

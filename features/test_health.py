@@ -10,6 +10,7 @@ from pytest_bdd import parsers, scenarios, then, when
 
 from features.conftest import Scene
 from features.deployment import Deployment
+from tracker.client.tls import Trust
 
 scenarios("health.feature")
 
@@ -27,7 +28,12 @@ def semantic_search(scene: Scene) -> None:
 def ask(deployment: Deployment, scene: Scene, path: str) -> None:
     try:
         url = deployment.settings.tracker_url + path
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 -- always http
+        tls = (
+            Trust.of(deployment.settings, "session_buddy").context()
+            if url[:6] == "https:"
+            else None
+        )
+        with urllib.request.urlopen(url, timeout=10, context=tls) as answer:  # noqa: S310 -- never a file
             scene.notes |= {"status": answer.status, "body": answer.read().decode()}
     except urllib.error.HTTPError as error:
         scene.notes |= {"status": error.code, "body": error.read().decode()}

@@ -87,7 +87,7 @@ def build(settings: Settings) -> Starlette:
     """The application.
 
     Raises:
-        InvalidInput: no usable signing key, or an address that is not loopback.
+        InvalidInput: as ``create_app``.
     """
     return create_app(SERVICE, Api(settings).routes(), settings)
 

@@ -5,6 +5,7 @@ Knows their addresses and their ``/health``; imports neither of them.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.errors import SessionopsError
@@ -29,6 +30,7 @@ def server_spec(settings: Settings) -> ServerSpec:
     from tracker.web.logs import log_file
 
     places = settings.places
+    cert = settings.text("mahavishnu.tls.cert")
     return ServerSpec(
         name=SERVICE,
         title=TITLE,
@@ -36,20 +38,21 @@ def server_spec(settings: Settings) -> ServerSpec:
         host=settings.text("mahavishnu.host"),
         port=settings.count("mahavishnu.port"),
         log=log_file(SERVICE, places),
+        cert=Path(cert) if cert else None,
     )
 
 
 def client_with(settings: Settings, token: str | None) -> ServerClient:
-    """A client of the mahavishnu server that shows this token, or none.
+    """A client of the mahavishnu server that shows this token, or that of the token file, or none.
 
     Other than ``tracker.client.servers.mahavishnu`` it mints nothing: it is as good as its token.
     """
-    from tracker.client.http import ServerClient
+    from tracker.client.servers import mahavishnu_with
+    from tracker.client.tokens import from_file
 
-    source = None if token is None else lambda: token
-    return ServerClient(
-        settings.mahavishnu_url, source, name="Mahavishnu", start_with="mahavishnu mcp start"
-    )
+    if token is not None:
+        return mahavishnu_with(settings, lambda: token)
+    return mahavishnu_with(settings, from_file(settings, "mahavishnu"))
 
 
 def health_of_both(settings: Settings) -> list[str]:

@@ -20,6 +20,7 @@ _TYPES = {
     "text": "string",
     "secret": "string",
     "path": "string",
+    "url": "string",
     "flag": "boolean",
     "count": "integer",
     "number": "number",

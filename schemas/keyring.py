@@ -33,7 +33,7 @@ SECRET_SETTINGS = {
 }
 """The audiences, and the setting that overrides the key ring for each."""
 
-SCOPES = ("read", "ingest", "operate", "admin")
+SCOPES = ("read", "ingest", "operate", "admin", "metrics")
 ISSUER = "sessionops"
 
 _DIGESTS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from schemas.errors import InvalidInput
 from schemas.places import Places
 
-Kind = Literal["text", "flag", "count", "number", "path", "list", "secret"]
+Kind = Literal["text", "flag", "count", "number", "path", "list", "secret", "url"]
 
 TRUE = {"true", "1", "yes", "on"}
 FALSE = {"false", "0", "no", "off"}
@@ -35,7 +35,8 @@ class Setting:
     Args:
         name: ``mahavishnu.<path in etc/mahavishnu.yaml>`` or ``session_buddy.<path in config.yaml>``.
         env: the environment variable that overrides it.
-        kind: how its value is read; a ``count`` is a whole number, a ``number`` may have a fraction.
+        kind: how its value is read; a ``count`` is a whole number, a ``number`` may have a fraction,
+            a ``url`` is scheme, host and port, or empty.
         default: the value when nobody says anything.
         guide: the section of the guide that names it.
         help: what it does, with its unit.
@@ -64,6 +65,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mahavishnu.auth_expire_minutes", "MAHAVISHNU_AUTH_EXPIRE_MINUTES", "count", 60, "3 step 7.1", "minutes until a token expires", low=1, high=43200),
     Setting("mahavishnu.host", "MAHAVISHNU_HOST", "text", "127.0.0.1", "2.1", "address that the mahavishnu server listens on"),
     Setting("mahavishnu.port", "MAHAVISHNU_PORT", "count", 3000, "2.1", "port that the mahavishnu server listens on", low=1, high=65535),
+    Setting("mahavishnu.names", "MAHAVISHNU_NAMES", "list", (), "3 step 7", "other names and addresses that clients reach the mahavishnu server by"),
+    Setting("mahavishnu.tls.cert", "MAHAVISHNU_TLS_CERT", "path", "", "3 step 7", "certificate of the mahavishnu server and those between it and its CA (PEM); empty: no TLS"),
+    Setting("mahavishnu.tls.key", "MAHAVISHNU_TLS_KEY", "path", "", "3 step 7", "private key of the certificate (PEM, 0600)"),
+    Setting("mahavishnu.tls.insecure", "MAHAVISHNU_TLS_INSECURE", "flag", False, "3 step 7", "let tokens for the mahavishnu server cross a network in clear"),
+    Setting("mahavishnu.url", "MAHAVISHNU_URL", "url", "", "3 step 7", "where clients find the mahavishnu server, such as https://host:port; empty: on this machine"),
+    Setting("mahavishnu.ca_file", "MAHAVISHNU_CA_FILE", "path", "", "3 step 7", "CA that signed the certificate at the url (PEM); empty: those of the system"),
+    Setting("mahavishnu.token_file", "MAHAVISHNU_TOKEN_FILE", "path", "", "3 step 7", "file with the token for the mahavishnu server (0600); empty: made from the key ring"),
     Setting("mahavishnu.log_level", "MAHAVISHNU_LOG_LEVEL", "text", "INFO", "2.2", "least level that is logged", choices=LEVELS),
     Setting("mahavishnu.log_format", "MAHAVISHNU_LOG_FORMAT", "text", "logfmt", "5.4", "shape of a log line", choices=("logfmt", "json")),
     Setting("mahavishnu.debug", "MAHAVISHNU_DEBUG", "flag", False, "2.2", "show tracebacks"),
@@ -88,6 +96,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mahavishnu.event_buffer.flush_interval", "ONEIRIC_EVENT_BUFFER_FLUSH_INTERVAL", "number", 5.0, "9.5", "seconds that an event may wait for its batch", low=0.05, high=3600),
     Setting("session_buddy.host", "SESSION_BUDDY_HOST", "text", "127.0.0.1", "2.4", "address that the tracker listens on"),
     Setting("session_buddy.port", "SESSION_BUDDY_PORT", "count", 8678, "2.4", "port that the tracker listens on", low=1, high=65535),
+    Setting("session_buddy.names", "SESSION_BUDDY_NAMES", "list", (), "3 step 7", "other names and addresses that clients reach the tracker by"),
+    Setting("session_buddy.tls.cert", "SESSION_BUDDY_TLS_CERT", "path", "", "3 step 7", "certificate of the tracker and those between it and its CA (PEM); empty: no TLS"),
+    Setting("session_buddy.tls.key", "SESSION_BUDDY_TLS_KEY", "path", "", "3 step 7", "private key of the certificate (PEM, 0600)"),
+    Setting("session_buddy.tls.insecure", "SESSION_BUDDY_TLS_INSECURE", "flag", False, "3 step 7", "let tokens for the tracker cross a network in clear"),
+    Setting("session_buddy.url", "SESSION_BUDDY_URL", "url", "", "3 step 7", "where clients find the tracker, such as https://host:port; empty: on this machine"),
+    Setting("session_buddy.ca_file", "SESSION_BUDDY_CA_FILE", "path", "", "3 step 7", "CA that signed the certificate at the url (PEM); empty: those of the system"),
+    Setting("session_buddy.token_file", "SESSION_BUDDY_TOKEN_FILE", "path", "", "3 step 7", "file with the token for the tracker (0600); empty: made from the key ring"),
     Setting("session_buddy.secret", "SESSION_BUDDY_SECRET", "secret", "", "1.3", "signing key, at least 32 bytes; empty: the key ring"),
     Setting("session_buddy.db_path", "SESSION_BUDDY_DB_PATH", "path", "", "2.1", "database file; empty: sessions.db in the tracker's home"),
     Setting("session_buddy.log_level", "SESSION_BUDDY_LOG_LEVEL", "text", "INFO", "2.2", "least level that is logged", choices=LEVELS),
@@ -197,13 +212,25 @@ class Settings(Mapping[str, Any]):
 
     @property
     def tracker_url(self) -> str:
-        """Base address of the tracker."""
-        return base_url(self.text("session_buddy.host"), self.count("session_buddy.port"))
+        """Base address of the tracker, as a client reaches it."""
+        return self.url("session_buddy")
 
     @property
     def mahavishnu_url(self) -> str:
-        """Base address of the mahavishnu server."""
-        return base_url(self.text("mahavishnu.host"), self.count("mahavishnu.port"))
+        """Base address of the mahavishnu server, as a client reaches it."""
+        return self.url("mahavishnu")
+
+    def url(self, server: str) -> str:
+        """Base address of ``session_buddy`` or ``mahavishnu``: where its url says, else here."""
+        return self.text(f"{server}.url") or self.local_url(server)
+
+    def local_url(self, server: str) -> str:
+        """Base address of this machine's own ``session_buddy`` or ``mahavishnu``."""
+        return base_url(
+            self.text(f"{server}.host"),
+            self.count(f"{server}.port"),
+            tls=bool(self.text(f"{server}.tls.cert")),
+        )
 
     def as_tree(self) -> dict[str, Any]:
         """Nested values for templates; secrets are left out."""
@@ -219,11 +246,18 @@ class Settings(Mapping[str, Any]):
         return tree
 
 
-def base_url(host: str, port: int) -> str:
+def base_url(host: str, port: int, *, tls: bool = False) -> str:
     """The address a client on the same machine uses for a server that listens on ``host``."""
-    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 -- compared, not bound
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    host = near_host(host)
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def near_host(host: str) -> str:
+    """What a client on the same machine connects to for a server that listens on ``host``."""
+    if host in {"0.0.0.0", ""}:  # noqa: S104 -- compared, not bound
+        return "127.0.0.1"
+    return "::1" if host == "::" else host
 
 
 def configuration_fingerprint(places: Places) -> str:
@@ -388,6 +422,21 @@ def _read_list(value: Any) -> tuple[str, ...]:
     return tuple(_read_text(part) for part in value)
 
 
+def _read_url(value: Any) -> str:
+    from urllib.parse import urlsplit
+
+    text = _read_text(value).rstrip("/")
+    if not text:
+        return ""
+    url = urlsplit(text)
+    # The port is asked for because it is checked only then.
+    if url.scheme not in {"http", "https"} or not url.hostname or url.port == 0:
+        raise ValueError(text)
+    if url.path or url.query or url.fragment or "@" in url.netloc:
+        raise ValueError(text)
+    return text
+
+
 def _read_number(convert: type) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         if isinstance(value, bool) or (convert is int and isinstance(value, float)):
@@ -405,4 +454,5 @@ _READERS: dict[Kind, Callable[[Any], Any]] = {
     "count": _read_number(int),
     "number": _read_number(float),
     "list": _read_list,
+    "url": _read_url,
 }

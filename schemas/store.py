@@ -83,6 +83,22 @@ class Compaction(Message):
     after: int
 
 
+class Pruned(Message):
+    """What a piece of a prune found; where it was applied, that is masked now."""
+
+    applied: bool
+    seen: int = Field(description="sessions and events that were looked at")
+    total: int = Field(description="sessions and events there are")
+    sessions: int = Field(description="sessions that hold what looks like a secret")
+    events: int
+    patterns: dict[str, int] = Field(description="sessions and events, by the pattern they match")
+    next: str | None = Field(description="'after' of the next request; null: all is done")
+    unfinished: bool = Field(description="masked text may still be in the database file")
+    compaction: Compaction | None = None
+    backups: int = Field(description="in the tracker's own folder, whenever they were made")
+    backups_in: str
+
+
 class Column(Message):
     """A column of a query's result."""
 

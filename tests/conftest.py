@@ -10,6 +10,7 @@ import pytest
 
 PACKAGES = {
     "sshd": "openssh-server",
+    "prometheus": "prometheus",
     "promtool": "prometheus",
     "amtool": "prometheus-alertmanager",
     "crontab": "cron",
@@ -20,6 +21,7 @@ PACKAGES = {
     "bash": "bash",
     "zsh": "zsh",
     "npx": "npm",
+    "faketime": "faketime",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

@@ -20,6 +20,7 @@ from schemas.session import (
     Session,
     SessionList,
 )
+from tracker.access_metrics import RefusalCollector
 from tracker.metrics import registry_for
 from tracker.session_parameters import (
     EventPageParameters,
@@ -33,6 +34,8 @@ from tracker.web.operations import Answer, Call, Operation, Sent
 from tracker.web.parameters import Parameters, Span, Word
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from tracker.sessions import SessionService
     from tracker.web.traffic import Distribution, Traffic
 
@@ -84,6 +87,10 @@ class Api:
         self._identity = identity
         self._registry = registry_for(service, identity, traffic, batch_sizes)
 
+    def count_refusals(self, refused: Callable[[], Mapping[str, int]]) -> None:
+        """Show in the metrics how many requests the guard has refused."""
+        self._registry.register(RefusalCollector(refused))
+
     def operations(self) -> list[Operation]:
         """What can be asked."""
         return [
@@ -100,7 +107,7 @@ class Api:
                 method="GET",
                 path="/metrics",
                 handler=self.metrics,
-                scopes=("read",),
+                scopes=("metrics", "read"),
                 open_on_loopback=True,
                 query=None,
                 answer=Answer("the metrics", media=("text/plain", _OPENMETRICS)),

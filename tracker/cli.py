@@ -18,6 +18,7 @@ from tracker.commands.events import list_events
 from tracker.commands.export import export
 from tracker.commands.hook import hook
 from tracker.commands.models import models
+from tracker.commands.prune import prune
 from tracker.commands.reindex import reindex
 from tracker.commands.search import search
 from tracker.commands.server import SERVICE, health, mcp
@@ -56,6 +57,7 @@ for _command in (
     analytics,
     archive_sessions,
     delete_session,
+    prune,
     export,
     db,
     config,

@@ -16,7 +16,7 @@ from schemas.errors import Busy, InvalidInput
 from schemas.session import Event, EventBatch, IngestAnswer
 from tracker.acknowledgements import Acknowledgements
 from tracker.batches import NDJSON, read_events
-from tracker.web.app import about_session
+from tracker.web.app import about_session, admit
 from tracker.web.errors import Refused
 from tracker.web.operations import Answer, Operation, Sent
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from tracker.sessions import SessionService
-    from tracker.web.auth import Guard
     from tracker.web.traffic import Distribution
 
 PATH = "/api/v1/events"
@@ -87,9 +86,7 @@ class IngestApi:
     async def ingest(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Store a batch of events; answered when they are on disk."""
         headers = dict(reversed(scope["headers"]))
-        guard: Guard = scope["app"].state.guard
-        claims = guard.check(headers.get(b"authorization", b"").decode("latin-1"), "ingest")
-        scope["state"]["subject"] = claims.subject
+        admit(scope, headers.get(b"authorization", b"").decode("latin-1"), "ingest")
         body = await _body(receive)
         try:
             kind = headers.get(b"content-type", b"").decode("latin-1")

@@ -13,6 +13,7 @@ import structlog
 
 from schemas.errors import InvalidInput, SessionopsError
 from schemas.store import Archived, Check, Compaction, Deletion
+from tracker.pruning import Pruning
 from tracker.store import archive, compaction, deletion, export
 from tracker.store.adhoc import Adhoc
 from tracker.store.inspection import inspect
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from schemas.places import Places
-    from schemas.store import Inspection, QueryAnswer
+    from schemas.store import Inspection, Pruned, QueryAnswer
     from tracker.life import LifeTrace
     from tracker.store.archive import Moved
     from tracker.store.backup import Paused
@@ -46,7 +47,7 @@ class Maintenance:
         writer: writes into it.
         paused: runs something with the writer's connection and says that events wait meanwhile.
         places: the deployment, for its audit log.
-        removed: called in the writer's thread when events were removed for good.
+        removed: called in the writer's thread when events were removed or changed.
         life: traces what becomes of sessions.
     """
 
@@ -66,6 +67,7 @@ class Maintenance:
         self._removed = removed
         self._life = life
         self._adhoc = Adhoc(database.path, paused)
+        self._pruning = Pruning(database, writer, places, removed, self.compact)
         self._one_at_a_time = threading.Lock()
 
     def archive(self, days: int, *, dry_run: bool = False) -> Archived:
@@ -176,6 +178,10 @@ class Maintenance:
         done = self._paused(lambda _: compaction.compact(self._database))
         _log.info("database compacted", before=done.before, after=done.after)
         return Compaction(before=done.before, after=done.after)
+
+    def prune(self, *, apply: bool, after: str, actor: str) -> Pruned:
+        """Mask what today's patterns find, a piece at a time. See ``tracker.pruning``."""
+        return self._pruning.prune(apply=apply, after=after, actor=actor)
 
     def query(self, sql: str, *, rows: int, seconds: int) -> QueryAnswer:
         """Run SQL that somebody wrote, on a copy, within bounds. See ``tracker.store.adhoc``."""

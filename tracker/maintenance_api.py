@@ -10,7 +10,15 @@ from starlette.responses import StreamingResponse
 from schemas.errors import NotFound
 from schemas.numbers import Whole
 from schemas.session import Message, Session, StoredEvent
-from schemas.store import Archived, Check, Compaction, Deletion, Inspection, QueryAnswer
+from schemas.store import (
+    Archived,
+    Check,
+    Compaction,
+    Deletion,
+    Inspection,
+    Pruned,
+    QueryAnswer,
+)
 from tracker.maintenance import MOST_DAYS
 from tracker.session_parameters import OneSession, SessionParameters, events_of_sessions
 from tracker.store.adhoc import LONGEST_SECONDS, LONGEST_SQL, MOST_ROWS
@@ -34,6 +42,15 @@ class ArchiveRequest(Message):
         description="those that ended this many days ago"
     )
     dry_run: bool = Field(False, strict=True, description="only count them")
+
+
+class PruneRequest(Message):
+    """Whether to mask what is found, and where to begin."""
+
+    apply: bool = Field(strict=True, description="mask it; otherwise it is only counted")
+    after: Annotated[str, StringConstraints(pattern=r"^(file|(sessions|events):.{0,64})?$")] = (
+        Field("", description="the `next` of the call before; empty: from the beginning")
+    )
 
 
 class QueryRequest(Message):
@@ -79,6 +96,17 @@ class MaintenanceApi:
                 body=Sent(ArchiveRequest, example={"days": 90, "dry_run": True}),
                 answer=Answer("what was moved", Archived),
                 refusals=(423, 507),
+            ),
+            Operation(
+                method="POST",
+                path="/api/v1/prune",
+                handler=self.prune,
+                scopes=("admin",),
+                body=Sent(PruneRequest, example={"apply": False}),
+                answer=Answer("what was found, and where to go on", Pruned),
+                refusals=(423, 507),
+                notes="A call does about a second's work. Backups that were made before keep the "
+                "old texts.",
             ),
             Operation(
                 method="DELETE",
@@ -148,6 +176,11 @@ class MaintenanceApi:
     def delete_session(self, call: Call[Any, None]) -> Deletion:
         """Delete a session for good."""
         return self._maintenance.delete_session(call.path("session_id"), actor=call.subject)
+
+    def prune(self, call: Call[Any, PruneRequest]) -> Pruned:
+        """Mask in some of what is stored what looks like a secret, or count it."""
+        asked = call.body
+        return self._maintenance.prune(apply=asked.apply, after=asked.after, actor=call.subject)
 
     def export(self, call: Call[ExportParameters, None]) -> Response:
         """Sessions, or the events of sessions, as a file, sent while it is read."""

@@ -52,7 +52,7 @@ def build(service: SessionService, identity: Identity) -> Starlette:
         identity: this server, as it was when it read its settings.
 
     Raises:
-        InvalidInput: no usable signing key, or an address that is not loopback.
+        InvalidInput: as ``create_app``.
     """
     traffic, batch_sizes = Traffic(), Distribution(BATCH_BOUNDS)
     api = Api(service, identity, traffic, batch_sizes)
@@ -74,7 +74,7 @@ def build(service: SessionService, identity: Identity) -> Starlette:
             await mcp.close()
 
     description = describe(service, api, IngestApi(service, batch_sizes))
-    return create_app(
+    app = create_app(
         SERVICE,
         [*routes_of(description.operations), *mcp.routes()],
         service.settings,
@@ -82,6 +82,8 @@ def build(service: SessionService, identity: Identity) -> Starlette:
         lifespan=lifespan,
         traffic=traffic,
     )
+    api.count_refusals(app.state.guard.refused)
+    return app
 
 
 def describe(service: SessionService, api: Api, ingest: IngestApi) -> Description:

@@ -25,6 +25,7 @@ from tracker.session_pages import SessionPages
 from tracker.store import probes, queries
 from tracker.store.analytics import analyse
 from tracker.store.backup import back_up, named_folder
+from tracker.store.ballast import with_room
 from tracker.store.database import OPEN_WAIT, Database
 from tracker.store.filters import EventFilter, SessionFilter
 from tracker.store.ingest import Ingest, store_property
@@ -160,8 +161,9 @@ class SessionService:
             before_migration=backup_first,
         )
         if database.crashed:
-            anew = project_again(database.writing)
+            anew = with_room(database.ballast, lambda: project_again(database.writing))
             _log.info("opened after a crash", sessions_made_anew=anew)
+        database.ballast.keep()
         return cls(database, settings)
 
     def ingest(self, events: Sequence[Event | EmittedEvent]) -> Future[IngestAnswer]:

@@ -11,6 +11,10 @@ from schemas.errors import NotAuthorised
 from schemas.keyring import SCOPES, SECRET_SETTINGS
 from tracker.client.console import format_option, load_settings, print_json
 
+LONGEST_MINUTES = 43_200
+SCRAPE_MINUTES = 527_040
+"""366 days."""
+
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 """What an HTTP header can carry; anything else is no token of ours."""
 
@@ -21,7 +25,8 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 Examples:
   TOKEN=$(mahavishnu generate-token)
   mahavishnu generate-token --subject dashboard --scope read --minutes 1440
-  mahavishnu generate-token --audience session-buddy --scope ingest""",
+  mahavishnu generate-token --audience session-buddy --scope ingest
+  mahavishnu generate-token --scope metrics > scrape-token""",
 )
 @click.option("--subject", help="Who it is for.  [default: your login name]")
 @click.option(
@@ -35,18 +40,17 @@ Examples:
 )
 @click.option(
     "--minutes",
-    type=click.IntRange(1, 43200),
-    help="Until it expires.  [default: the setting auth_expire_minutes]",
+    type=click.IntRange(1, SCRAPE_MINUTES),
+    help=f"Until it expires: {LONGEST_MINUTES} at the most, and {SCRAPE_MINUTES} for metrics alone."
+    "  [default: the setting auth_expire_minutes; for metrics alone the most]",
 )
 @click.option(
     "--audience",
     type=click.Choice(sorted(SECRET_SETTINGS)),
-    default="mahavishnu",
-    show_default=True,
-    help="The server that it is for.",
+    help="The server that it is for.  [default: mahavishnu; session-buddy for metrics alone]",
 )
 def generate_token(
-    subject: str | None, scopes: tuple[str, ...], minutes: int | None, audience: str
+    subject: str | None, scopes: tuple[str, ...], minutes: int | None, audience: str | None
 ) -> None:
     """Print a token for the API.
 
@@ -56,7 +60,15 @@ def generate_token(
     from tracker.client.tokens import login_name
 
     settings = load_settings()
-    minutes = minutes or settings.count("mahavishnu.auth_expire_minutes")
+    # It shows numbers and nothing else, and a scraper has nobody to renew its token each month.
+    scrapes = set(scopes) == {"metrics"}
+    usual = SCRAPE_MINUTES if scrapes else settings.count("mahavishnu.auth_expire_minutes")
+    minutes, audience = minutes or usual, audience or ("session-buddy" if scrapes else "mahavishnu")
+    if minutes > LONGEST_MINUTES and not scrapes:
+        raise click.BadParameter(
+            f"{minutes} is more than {LONGEST_MINUTES}, which is the most for {', '.join(scopes)}",
+            param_hint="--minutes",
+        )
     keys = load_keys(settings, audience)
     click.echo(mint(keys, audience, subject or login_name(), scopes, minutes))
 

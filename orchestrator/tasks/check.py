@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import command
-from orchestrator.tasks.endpoints import PORT_SETTINGS, check_endpoints
+from orchestrator.tasks.endpoints import PORT_SETTINGS, bindings, check_endpoints
 from orchestrator.tasks.interpreter import find_interpreter
 from orchestrator.tasks.listeners import is_ours, listener, served_by
 from orchestrator.tasks.outcome import Outcome
@@ -166,12 +166,43 @@ def port(c: Context, port: int, owner: str = "", host: str = "127.0.0.1") -> Out
 
 @task
 def settings(c: Context) -> Outcome:
-    """See that the servers can listen as they are told to: on loopback, each on a port of its own.
+    """See that the servers can listen as they are told to: on loopback or with TLS, on two ports.
 
     Raises:
         InvalidInput: they cannot; names the setting and where its value is from.
     """
-    return Outcome(message=f"{check_endpoints(scope(c).settings)} ports on loopback")
+    return Outcome(message=check_endpoints(scope(c).settings))
+
+
+@task
+def certificates(c: Context) -> Outcome:
+    """See that the certificates and keys that the settings name can be read on the host.
+
+    On this machine they are also tried out as the server will do it.
+
+    Raises:
+        StepFailed: names the first that cannot be read.
+        InvalidInput: a key that others may read or that does not belong to its certificate.
+    """
+    bound = bindings(scope(c).settings).values()
+    files = [str(path) for each in bound for path in (each.cert, each.key) if path is not None]
+    if not files:
+        return Outcome(message="no TLS")
+    script = 'for one; do test -f "$one" && test -r "$one" || echo "$one"; done'
+    missing = command.run(c, ["sh", "-c", script, "sh", *files]).stdout.splitlines()
+    if missing:
+        raise StepFailed(
+            f"{missing[0]} cannot be read by {scope(c).host.user}",
+            where=scope(c).host.name,
+            hint="see docs/access.md for how to make a certificate and its key",
+        )
+    if scope(c).host.connection == "local":
+        from tracker.web.tls import server_context
+
+        for each in bound:
+            if each.cert and each.key:
+                server_context(each.cert, each.key)
+    return Outcome(message=f"{len(files)} files")
 
 
 @task(iterable=["durations", "sizes"])

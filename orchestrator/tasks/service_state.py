@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 Action = Literal["nothing", "start", "restart"]
 SETTINGS = {
-    "session-buddy": ("session_buddy.host", "session_buddy.port"),
-    "mahavishnu": ("mahavishnu.host", "mahavishnu.port"),
+    "session-buddy": ("session_buddy.host", "session_buddy.port", "session_buddy.tls.cert"),
+    "mahavishnu": ("mahavishnu.host", "mahavishnu.port", "mahavishnu.tls.cert"),
 }
-"""The settings that say where each server listens."""
+"""The settings that say where each server listens, and whether with TLS."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,12 @@ class Endpoint:
 
     host: str
     port: int
+    tls: bool = False
 
     @property
     def url(self) -> str:
         """Its base address, for a client on the same host."""
-        return base_url(self.host, self.port)
+        return base_url(self.host, self.port, tls=self.tls)
 
 
 @dataclass(frozen=True)
@@ -68,19 +69,20 @@ def wanted(c: Context, server: str, release: str) -> Wanted:
     """
     result = programs.run(c, "session-buddy", ["config", "--json"], as_server=True)
     shown = programs.answer(result, "session-buddy config")
-    host, port = (shown["settings"][name]["value"] for name in SETTINGS[server])
-    return Wanted(release, str(shown["fingerprint"]), Endpoint(str(host), int(port)))
+    # A release from before TLS does not know the last of them, and speaks none.
+    host, port, cert = (shown["settings"].get(name, {}).get("value") for name in SETTINGS[server])
+    return Wanted(release, str(shown["fingerprint"]), Endpoint(str(host), int(port), bool(cert)))
 
 
 def endpoint_of(c: Context, server: str) -> Endpoint:
     """Where the settings of this run tell a server to listen."""
-    host, port = (scope(c).settings[name] for name in SETTINGS[server])
-    return Endpoint(str(host), int(port))
+    host, port, cert = (scope(c).settings[name] for name in SETTINGS[server])
+    return Endpoint(str(host), int(port), bool(cert))
 
 
 def ask(c: Context, server: str, endpoint: Endpoint) -> Health | None:
     """What the server says of itself; None when none of that name answers."""
-    answer = fetching.get(c, f"{endpoint.url}/health", wait=2.0)
+    answer = fetching.get(c, f"{endpoint.url}/health", wait=2.0, own=True)
     try:
         data = json.loads(answer.body)
     except ValueError:

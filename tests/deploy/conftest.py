@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from features.deployment import take_down, temporary
-from tracker.client.http import ServerClient
+from tracker.client.servers import mahavishnu, session_buddy
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CARRIED = (
@@ -52,8 +52,10 @@ class Broken:
 
     def running(self):
         """The releases that both servers say they run."""
-        urls = (self.deployment.settings.tracker_url, self.deployment.settings.mahavishnu_url)
-        return {ServerClient(url).health().release for url in urls}
+        settings = self.deployment.settings
+        return {
+            client.health().release for client in (session_buddy(settings), mahavishnu(settings))
+        }
 
     def sessions(self):
         """Ids of every stored session."""

@@ -62,8 +62,8 @@ class TestSettings:
         assert again.warnings == ()
         put_by_files = [name for name in BY_NAME if again.source(name) != "default"]
         assert {name: again[name] for name in put_by_files} == {
-            name: bench.settings[name] or str(bench.places.database) for name in put_by_files
-        } | {name: bench.settings[name] for name in put_by_files if BY_NAME[name].kind != "path"}
+            name: bench.settings[name] for name in put_by_files
+        } | {"session_buddy.db_path": str(bench.places.database)}
 
     def test_all_are_in_one_file_but_secrets_and_those_for_debugging(self, bench, tmp_path):
         put_settings(bench)

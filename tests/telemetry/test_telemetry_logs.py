@@ -48,6 +48,7 @@ class TestEveryLine:
             ("request", "both", None, "200"),
             ("request", "r0", "s1", "200"),
             ("request", "r1", "s1", "200"),
+            ("not authorised", "r2", "s1", None),
             ("request", "r2", "s1", "401"),
             ("session deleted", "r3", "s1", None),  # said by a thread of its own
             ("request", "r3", "s1", "200"),

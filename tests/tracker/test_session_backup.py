@@ -18,7 +18,9 @@ from tracker_servers import DEADLINE, until
 
 from schemas.backup import LATEST, Manifest, manifest_name
 from schemas.errors import InvalidInput, SessionopsError
+from tracker.store.search_reads import unindexed_events
 from tracker.store.snapshot import Snapshot, copy_file, prove
+from tracker.store.transactions import checkpoint
 
 
 def names(folder):
@@ -202,3 +204,24 @@ def test_a_server_killed_in_a_backup_leaves_nothing_that_looks_like_one(server, 
     assert list(folder.glob(".backup-*")) == [], "the next backup clears up"
     manifest, _ = check_backup(folder, made["name"], tmp_path)
     assert manifest.events == 8000
+
+
+def test_readers_keep_no_checkpoint_from_being_made(service, store):
+    # While somebody reads, DuckDB may answer that there are other write transactions.
+    stop = threading.Event()
+
+    def read():
+        while not stop.is_set():
+            unindexed_events(service._database, 1_000)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        for number in range(25):
+            store(make_event(f"s{number}", "session_start"))
+            service._writer.call(checkpoint).result(DEADLINE)
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join(DEADLINE)

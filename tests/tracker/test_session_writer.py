@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import pytest
 from tracker_events import NINE, make_event
 
 from schemas.errors import Busy, SessionopsError
+from tracker.store.ballast import Ballast
 from tracker.store.rows import event_rows
 from tracker.store.writer import QueueFull, Writer
 
@@ -33,6 +35,8 @@ class Disk:
         self.stored += sorted(new)
         self.groups.append(len(rows))
         return new
+
+    ballast = Ballast(Path("nowhere/sessions.db"))
 
     def settle(self, connection):
         pass

@@ -21,8 +21,10 @@ from schemas.errors import (
     Unreachable,
 )
 from schemas.health import Health
+from tracker.client.tls import Trust
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
 
@@ -62,6 +64,7 @@ class ServerClient:
         timeout: seconds to wait for the connection, and for each piece of the answer.
         name: what a person calls the server.
         start_with: the command that starts it.
+        trust: whom to believe over https.
     """
 
     def __init__(
@@ -72,15 +75,18 @@ class ServerClient:
         *,
         name: str = "Session-Buddy",
         start_with: str = "session-buddy mcp start",
+        trust: Trust | None = None,
     ) -> None:
         address = urlsplit(base_url)
         self.base_url = base_url
         self._name = name
         self._start_with = start_with
         self._token = token
-        self._connection = http.client.HTTPConnection(
-            address.hostname or "", address.port, timeout=timeout
-        )
+        self._trust = trust or Trust()
+        self._in_clear = address.scheme == "http" and not _is_near(address.hostname or "")
+        self._tls = address.scheme == "https"
+        self._host, self._port, self._timeout = address.hostname or "", address.port, timeout
+        self._opened: http.client.HTTPConnection | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +96,23 @@ class ServerClient:
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
-        self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None  # a CA that was replaced meanwhile is read again
+
+    @property
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> http.client.HTTPConnection:
+        if not self._tls:
+            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+        context = self._trust.context()
+        return http.client.HTTPSConnection(
+            self._host, self._port, timeout=self._timeout, context=context
+        )
 
     def get(self, path: str, **query: Any) -> Any:
         """The answer to a GET as JSON; query values that are None are left out.
@@ -192,12 +214,20 @@ class ServerClient:
             raise SessionopsError(message) from None
 
     def _headers(self) -> dict[str, str]:
-        return {} if self._token is None else {"Authorization": f"Bearer {self._token()}"}
+        if self._token is None:
+            return {}
+        if self._in_clear and not self._trust.in_clear:
+            prefix = self._trust.prefix
+            raise InvalidInput(
+                f"{self.base_url} is not on this machine, and a token would go there in clear",
+                hint=f"write https:// in {prefix}_URL, or use an SSH tunnel",
+            )
+        return {"Authorization": f"Bearer {self._token()}"}
 
     def _exchange(
         self, method: str, target: str, content: bytes | None, headers: dict[str, str]
     ) -> tuple[int, bytes]:
-        kept = self._connection.sock is not None
+        kept = self._opened is not None and self._opened.sock is not None
         try:
             return self._exchange_once(method, target, content, headers)
         except _STALE as error:
@@ -225,12 +255,26 @@ class ServerClient:
         return response.status, response.read()
 
     def _unreachable(self, error: Exception) -> Unreachable:
+        import ssl
+
         message = f"{self._name} does not answer on {self.base_url}"
+        if isinstance(error, ssl.SSLError):
+            return Unreachable(self._distrust(error), hint=self._trust.hint(error))
+        if isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError):
+            return Unreachable(
+                f"{self._name} on {self.base_url} has closed the connection",
+                hint="see its log; if it speaks TLS, write https:// in the settings",
+            )
         if isinstance(error, TimeoutError):
             return Unreachable(
                 f"{message} in time", hint=f"{self._start_with.replace(' start', ' restart')}"
             )
         return Unreachable(message, hint=f"start it with: {self._start_with}")
+
+    def _distrust(self, error: ssl.SSLError) -> str:
+        reason = getattr(error, "verify_message", "") or (error.reason or "").casefold()
+        what = "certificate" if hasattr(error, "verify_code") else "TLS"
+        return f"{what} of {self._name} on {self.base_url}: {reason.replace('_', ' ')}"
 
     def _error(self, status: int, answer: bytes) -> SessionopsError:
         try:
@@ -246,6 +290,18 @@ class ServerClient:
             message = f"401 Unauthorized: {message}"
         kind = _ERRORS.get(status, SessionopsError)
         return kind(message, hint=hint)
+
+
+def _is_near(host: str) -> bool:
+    """Whether requests to a host stay on this machine."""
+    if host in {"127.0.0.1", "localhost", "::1"}:
+        return True
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _target(path: str, query: dict[str, Any]) -> str:

@@ -95,6 +95,7 @@ def server_spec(settings: Settings) -> ServerSpec:
     """The tracker's server, for ``tracker.web.lifecycle``."""
     from tracker.web.lifecycle import ServerSpec, server_argv
 
+    cert = settings.text("session_buddy.tls.cert")
     return ServerSpec(
         name=SERVICE,
         title=TITLE,
@@ -102,6 +103,7 @@ def server_spec(settings: Settings) -> ServerSpec:
         host=settings.text("session_buddy.host"),
         port=settings.count("session_buddy.port"),
         log=settings.places.tracker_log / f"{SERVICE}.log",
+        cert=Path(cert) if cert else None,
     )
 
 

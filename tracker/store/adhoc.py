@@ -29,7 +29,7 @@ LONGEST_SQL = 100_000
 _AT_ONCE = 2
 """Queries; each may take a processor and two gigabytes."""
 
-_WORK_FOLDER = ".query-"
+WORK_FOLDER = ".query-"
 
 _log = structlog.get_logger("store")
 
@@ -74,7 +74,7 @@ class Adhoc:
             self._free.release()
 
     def _query(self, request: dict[str, Any]) -> QueryAnswer:
-        with work_folder(self._path.parent, _WORK_FOLDER) as work:
+        with work_folder(self._path.parent, WORK_FOLDER) as work:
             self._check_room()
             copy = work / "copy.db"
             self._paused(lambda connection: take_snapshot(connection, self._path, copy))

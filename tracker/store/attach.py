@@ -9,7 +9,8 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from schemas.errors import InvalidInput, SessionopsError
+from schemas.errors import DiskFull, InvalidInput, SessionopsError
+from tracker.store.faults import NO_SPACE, is_disk_full
 from tracker.store.owner import POLL_SECONDS, in_use
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def attached(path: Path, deadline: float) -> DuckDBPyConnection:
                     raise in_use(path, pid and f"the process with pid {pid[1]}") from None
                 time.sleep(POLL_SECONDS)
             except duckdb.Error as error:
-                raise _damaged(path, error) from error
+                raise damaged(path, error) from error
             else:
                 # From here on no SQL reaches the network, nor any file but these.
                 allowed = ", ".join(map(quoted_path, with_logs(compacted_of(path))))
@@ -77,14 +78,25 @@ def attached(path: Path, deadline: float) -> DuckDBPyConnection:
 
 def _raise_unless_locked(path: Path, error: Exception) -> None:
     if "Could not set lock" not in str(error):
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> SessionopsError:
+def damaged(path: Path, error: Exception, done: str = "opened") -> SessionopsError:
+    """What DuckDB's complaint about its file means, and what to do.
+
+    Args:
+        path: the file.
+        error: what DuckDB said.
+        done: what could not be done with it.
+    """
+    if is_disk_full(error):
+        return DiskFull(
+            f"the database cannot be {done}: {NO_SPACE}", where=str(path), hint="make room"
+        )
     if "Permission denied" in str(error):
         return InvalidInput("the database belongs to another user", where=str(path))
     return SessionopsError(
-        f"the database cannot be opened: {str(error).splitlines()[0]}",
+        f"the database cannot be {done}: {str(error).splitlines()[0]}",
         where=str(path),
         hint="keep a copy of the file, then restore a backup: invoke restore --backup latest",
     )

@@ -20,7 +20,7 @@ from schemas.backup import LATEST, SUFFIX, Manifest, manifest_name
 from schemas.errors import DiskFull, InvalidInput, SessionopsError
 from schemas.units import format_size
 from tracker.store.attach import STORAGE_VERSION
-from tracker.store.faults import is_disk_full
+from tracker.store.faults import NO_SPACE, is_disk_full
 from tracker.store.snapshot import Snapshot, prove, take_snapshot
 from tracker.store.workfolder import work_folder
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
             ...
 
 
-_WORK_FOLDER = ".backup-"
+WORK_FOLDER = ".backup-"
 _CHUNK = 1 << 20
 _DEEPEST = 100
 """Parts of the path of a folder that somebody names."""
@@ -66,15 +66,20 @@ def back_up(
     import duckdb
 
     try:
-        with work_folder(directory, _WORK_FOLDER) as work:
+        with work_folder(directory, WORK_FOLDER) as work:
             _check_room(database, directory)
             copy = work / "copy.db"
             snapshot = paused(lambda connection: take_snapshot(connection, database, copy))
             prove(snapshot)
             return _keep(snapshot, directory, work, reason=reason, release=release)
-    except OSError as error:
-        kind = DiskFull if is_disk_full(error) else SessionopsError
-        raise kind(
+    except (OSError, DiskFull) as error:
+        if isinstance(error, DiskFull) or is_disk_full(error):
+            raise DiskFull(
+                f"the backup failed: {NO_SPACE}",
+                where=str(directory),
+                hint="make room there and where the database is; earlier backups are untouched",
+            ) from error
+        raise SessionopsError(
             f"the backup failed: {error.strerror or error}",
             where=str(error.filename or directory),
             hint="the backups before it are untouched",

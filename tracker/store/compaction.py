@@ -20,6 +20,7 @@ from tracker.store.attach import (
     log_of,
     quoted_path,
 )
+from tracker.store.transactions import checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,12 +75,12 @@ def _check_room(folder: Path, needed: int) -> None:
 
 def _write(connection: DuckDBPyConnection, made: Path) -> None:
     quoted = quoted_path(made)
-    connection.execute("CHECKPOINT").fetchall()
+    checkpoint(connection)
     connection.execute(f"ATTACH {quoted} AS made (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
         made.chmod(0o600)
         connection.execute("COPY FROM DATABASE store TO made").fetchall()
-        connection.execute("CHECKPOINT made").fetchall()
+        checkpoint(connection, "CHECKPOINT made")
         _compare(connection)
     finally:
         connection.execute("DETACH made")

@@ -5,6 +5,7 @@ Knows how to open, read and close; what is in the tables is the business of its 
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 import time
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from schemas.errors import Busy, InvalidInput
+from schemas.errors import Busy, DiskFull, InvalidInput
 from schemas.units import format_size
-from tracker.store.attach import attached, cursor, discard_compacted, log_of
+from tracker.store.attach import attached, cursor, damaged, discard_compacted, log_of
+from tracker.store.ballast import Ballast
+from tracker.store.faults import NO_SPACE
 from tracker.store.migrations import MIGRATIONS, migrate
 from tracker.store.owner import OwnerLock
+from tracker.store.transactions import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,6 +71,7 @@ class Database:
         self.crashed = crashed
         """Whether its last owner did not close it, so that sessions may lag behind their events."""
         self.before_reading: Callable[[], object] = lambda: None
+        self.ballast = Ballast(path)
         self.writing = cursor(root)
         self._root = root
         self._lock = lock
@@ -100,6 +105,7 @@ class Database:
 
         Raises:
             Busy: another process has it open.
+            DiskFull: there is no room to open it.
             InvalidInput: the place cannot be written, or the file is from a newer release.
             SessionopsError: it is not a database, or damaged.
         """
@@ -109,6 +115,12 @@ class Database:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock.acquire(role, wait)
         except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise DiskFull(
+                    f"the database cannot be opened: {NO_SPACE}",
+                    where=str(path),
+                    hint="make room where the database is, then start again",
+                ) from error
             raise InvalidInput(
                 f"the database cannot be kept here: {error.strerror}",
                 where=str(path),
@@ -145,7 +157,12 @@ class Database:
 
         Args:
             settled: sessions show all the events that were acknowledged.
+
+        Raises:
+            SessionopsError: the file is damaged where it is read.
         """
+        import duckdb
+
         if settled:
             self.before_reading()
         with self._gate:
@@ -156,6 +173,8 @@ class Database:
         try:
             yield connection
             whole = True
+        except duckdb.IOException as error:
+            raise damaged(self.path, error, "read") from error
         finally:
             with self._gate:
                 self._lent.remove(connection)
@@ -190,11 +209,12 @@ class Database:
         return sum(file.stat().st_size for file in (self.path, self.log) if file.exists())
 
     def checkpoint_when_due(self) -> None:
-        """Take the log into the file when it is long. Only for the writer's thread.
+        """Take the log into the file when it is long, and keep room. Only for the writer's thread.
 
         DuckDB would do so by itself, within a commit; and if there is no room for it, refuse to
         read or write anything until the file is opened anew. So it is done only with room.
         """
+        self.ballast.keep()
         length = self.log.stat().st_size if self.log.exists() else 0
         if length < LOG_BYTES:
             return
@@ -205,7 +225,7 @@ class Database:
             self._put_off = True
             return
         self._put_off = False
-        self.writing.execute("CHECKPOINT").fetchall()
+        checkpoint(self.writing)
 
     def reopen(self, meanwhile: Callable[[], object] | None = None) -> None:
         """Close the file and open it anew; who wants to read waits. Only for the writer's thread.

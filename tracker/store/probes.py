@@ -10,6 +10,7 @@ from concurrent.futures import TimeoutError as NotInTime
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from schemas.errors import SessionopsError
 from schemas.health import Probe
 from schemas.units import format_size
 from tracker.store.faults import reason_of
@@ -50,7 +51,7 @@ def database_probe(database: Database) -> Probe:
         )
     try:
         database.query("SELECT max(start_time) IS NULL FROM sessions")
-    except duckdb.Error as error:
+    except (duckdb.Error, SessionopsError) as error:
         reason = str(error).splitlines()[0]
         return Probe(DATABASE, ok=False, value="not answering", hint=reason)
     return Probe(DATABASE, ok=True, value="connected")

@@ -18,6 +18,7 @@ from tracker.store.attach import log_of
 from tracker.store.faults import NO_SPACE
 from tracker.store.migrations import StoredSchema, stored_schema
 from tracker.store.rows import from_micros
+from tracker.store.transactions import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -71,7 +72,7 @@ def take_snapshot(connection: DuckDBPyConnection, database: Path, copy: Path) ->
         database: the file that it has open.
         copy: the file to make.
     """
-    connection.execute("CHECKPOINT").fetchall()
+    checkpoint(connection)
     content, taken_at = content_of(connection), datetime.now(UTC)
     copy_file(database, copy)
     # A checkpoint leaves no log, unless a reader kept it from finishing; with its log the copy is

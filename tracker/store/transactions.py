@@ -1,7 +1,8 @@
-"""What every writer to the store needs: all or nothing, and lookups that stay on the index."""
+"""What every writer to the store needs: all or nothing, lookups on the index, checkpoints."""
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
 
 LOOKUP = 256
 """Keys in one lookup. DuckDB answers up to 2,048 from the index; beyond, it reads the table."""
+
+
+_READERS_END = 10.0
+"""Seconds in which readers come to an end."""
+
+_BETWEEN = 0.005
 
 
 @contextmanager
@@ -29,6 +36,30 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
             connection.execute("ROLLBACK")
         connection.unregister("incoming")
         raise
+
+
+def checkpoint(connection: DuckDBPyConnection, statement: str = "CHECKPOINT") -> None:
+    """Take the log into the file.
+
+    While somebody reads, DuckDB may refuse and speak of other write transactions; that is over in
+    milliseconds.
+
+    Args:
+        connection: the writer's.
+        statement: names another database than the one in use.
+    """
+    import duckdb
+
+    deadline = time.monotonic() + _READERS_END
+    while True:
+        try:
+            connection.execute(statement).fetchall()
+        except duckdb.TransactionException as error:
+            if "other write transactions" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_BETWEEN)
+        else:
+            return
 
 
 def looked_up(

@@ -24,7 +24,7 @@ def work_folder(parent: Path, prefix: str) -> Iterator[Path]:
         prefix: of its name, such as ``.backup-``; the process's pid follows.
     """
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _clear_leftovers(parent, prefix)
+    clear_leftovers(parent, prefix)
     folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent))
     try:
         yield folder
@@ -32,7 +32,8 @@ def work_folder(parent: Path, prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)  # what stays is cleared by the next one
 
 
-def _clear_leftovers(parent: Path, prefix: str) -> None:
+def clear_leftovers(parent: Path, prefix: str) -> None:
+    """Remove the folders of this kind that dead processes have left."""
     for folder in parent.glob(f"{prefix}*-*"):
         pid = folder.name.removeprefix(prefix).split("-")[0]
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):

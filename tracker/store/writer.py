@@ -19,6 +19,7 @@ import structlog
 
 from schemas.errors import Busy, DiskFull, SessionopsError
 from schemas.session import IngestAnswer
+from tracker.store.ballast import with_room
 from tracker.store.faults import is_disk_full, is_given_up, reason_of, understood
 from tracker.store.work import Job, Request, WriterStatistics
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from tracker.store.ballast import Ballast
     from tracker.store.rows import EventRow
     from tracker.store.work import Answerable, Result
 
@@ -60,6 +62,10 @@ class Written(Protocol):
 
     def reopen(self) -> None:
         """Open the file anew."""
+
+    @property
+    def ballast(self) -> Ballast:
+        """Room for what must be written."""
 
     def checkpoint_when_due(self) -> None:
         """Take the log into the file when it is long."""
@@ -297,7 +303,7 @@ class Writer:
     def _settle(self) -> None:
         if self._stored.unsettled:
             try:
-                self._stored.settle(self._connection())
+                with_room(self._database.ballast, lambda: self._stored.settle(self._connection()))
                 self._lagging = ""
             except Exception as error:  # noqa: BLE001 -- told here, once; the events are safe
                 log = _log.debug if reason_of(error) == self._lagging else _log.error

@@ -5,7 +5,6 @@ Shared by both servers. Knows neither of them: routes, lifespan and settings are
 
 from __future__ import annotations
 
-import ipaddress
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from schemas.errors import InvalidInput, SessionopsError
+from schemas.errors import NotAuthorised, SessionopsError
 from tracker.web.auth import Claims, Guard, load_keys
+from tracker.web.binding import binding, is_loopback
 from tracker.web.errors import answer_http_error, answer_known_error
 from tracker.web.gate import Gate
+from tracker.web.tls import read_certificate, server_context
 from tracker.web.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ MAX_BODY = 16_000_000
 
 LONGEST_ID = 200
 """Characters of an id that somebody sent, in a log line."""
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+"""Headers by which a proxy tells that it asks for somebody else (RFC 7239)."""
+
+_log = structlog.get_logger("access")
 
 
 def create_app(
@@ -59,20 +65,24 @@ def create_app(
         traffic: counts the requests, for the routes that show it.
 
     Raises:
-        InvalidInput: no usable signing key, or an address that is not loopback.
+        InvalidInput: no usable signing key or certificate, or tokens would cross a network in
+            clear.
     """
-    host = settings.text(f"{service.replace('-', '_')}.host")
-    check_address(host)
+    bound = binding(settings, service)
+    context = server_context(bound.cert, bound.key) if bound.cert and bound.key else None
+    certified = read_certificate(bound.cert).names if bound.cert else ()
     # The tracker holds everybody's commands, and its own CLI mints tokens by itself: there is
     # nothing to gain from switching its tokens off.
     wanted = service != "mahavishnu" or settings.flag("mahavishnu.auth_enabled")
+    # To ask for 0.0.0.0 reaches this machine too, and some browsers let any page do it.
+    names = {bound.host, *bound.names, *certified} - {"0.0.0.0", "::", ""}  # noqa: S104
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
             Middleware(
                 Gate,
-                hosts=(host,),
+                hosts=names,
                 max_body=max_body,
                 traffic=traffic or Traffic(),
                 direct=direct,
@@ -86,25 +96,46 @@ def create_app(
     # A redirect would tell clients to send their token once more, to wherever Host says.
     app.router.redirect_slashes = False
     app.state.guard = Guard(load_keys(settings, service) if wanted else None, service)
+    app.state.binding = bound
+    app.state.tls = context
     return app
 
 
-def require(request: Request, scope: str) -> Claims:
+def require(request: Request, *scopes: str) -> Claims:
     """Who makes this request, if it may.
 
     Args:
         request: the request.
-        scope: the scope that the route needs: ``read``, ``ingest``, ``operate`` or ``admin``.
+        scopes: the scope that the route needs, of ``schemas.keyring.SCOPES``; any of several.
 
     Raises:
         NotAuthorised: no token, or a bad one (401).
         Forbidden: a token without the scope (403).
     """
-    guard: Guard = request.app.state.guard
     if "session_id" in request.path_params:
         about_session(request.scope, request.path_params["session_id"])
-    claims = guard.check(request.headers.get("authorization", ""), scope)
-    request.scope.setdefault("state", {})["subject"] = claims.subject
+    return admit(request.scope, request.headers.get("authorization", ""), *scopes)
+
+
+def admit(scope: Scope, authorization: str, *scopes: str) -> Claims:
+    """As ``require``, for who has no request object.
+
+    Args:
+        scope: the ASGI scope of the request.
+        authorization: its header.
+        scopes: any of them lets it in.
+
+    Raises:
+        NotAuthorised, Forbidden: as ``require``.
+    """
+    guard: Guard = scope["app"].state.guard
+    try:
+        claims = guard.check(authorization, *scopes)
+    except NotAuthorised as error:
+        client = (scope.get("client") or ("",))[0]
+        _log.warning("not authorised", reason=error.message, client=client, path=scope["path"])
+        raise
+    scope.setdefault("state", {})["subject"] = claims.subject
     return claims
 
 
@@ -117,25 +148,6 @@ def about_session(scope: Scope, session_id: str) -> None:
 
 
 def from_loopback(request: Request) -> bool:
-    """Whether a request comes from this machine."""
-    return request.client is not None and _is_loopback(request.client.host)
-
-
-def check_address(host: str) -> None:
-    """Refuse to listen where tokens would cross a network in clear.
-
-    Raises:
-        InvalidInput: not an address of loopback.
-    """
-    if host != "localhost" and not _is_loopback(host):
-        raise InvalidInput(
-            f"{host} is not an address of loopback, and this server speaks no TLS",
-            hint="set the host to 127.0.0.1; reach it from elsewhere through an SSH tunnel",
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    """Whether a request comes from this machine, and not through a proxy on it."""
+    near = request.client is not None and is_loopback(request.client.host)
+    return near and not any(name in request.headers for name in FORWARDED)

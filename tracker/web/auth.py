@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -52,13 +54,20 @@ LONGEST_TOKEN = 4096
 CLOCK_LEEWAY = 5
 """Seconds that two clocks may differ."""
 
+REFUSALS = ("missing", "invalid", "expired", "forbidden")
+"""Why a request was not let in, as the metric counts it."""
+
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub", "jti"]
-_HINT = "make a token with: mahavishnu generate-token"
+_MAKE = "mahavishnu generate-token"
 _REMEMBERED_TOKENS = 256
 
 
 class Forbidden(NotAuthorised):
     """The token is good and does not allow this."""
+
+
+class Expired(NotAuthorised):
+    """The token was good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +87,13 @@ def verify(keys: KeyRing, audience: str, token: str) -> Claims:
     Raises:
         NotAuthorised: with a reason that does not help to guess; the token is not quoted.
     """
+    hint = _hint(audience)
     if len(token) > LONGEST_TOKEN:
-        raise NotAuthorised("the token is too long", hint=_HINT)
+        raise NotAuthorised("the token is too long", hint=hint)
     try:
         secret = keys.secret(str(jwt.get_unverified_header(token).get("kid", "")))
         if secret is None:
-            raise NotAuthorised("the token was signed with a key that is not known", hint=_HINT)
+            raise NotAuthorised("the token was signed with a key that is not known", hint=hint)
         payload = jwt.decode(
             token,
             secret,
@@ -94,21 +104,28 @@ def verify(keys: KeyRing, audience: str, token: str) -> Claims:
             options={"require": _REQUIRED, "strict_aud": True},
         )
     except jwt.ExpiredSignatureError:
-        raise NotAuthorised("the token has expired", hint=_HINT) from None
+        raise Expired("the token has expired", hint=hint) from None
     except (jwt.PyJWTError, RecursionError, ValueError, OverflowError) as error:
         # JSON nested a thousand deep is no PyJWTError. Of the error only the class name is told:
         # its text can quote what an attacker sent.
         reason = type(error).__name__.removesuffix("Error")
-        raise NotAuthorised(f"the token is not valid ({reason})", hint=_HINT) from None
+        raise NotAuthorised(f"the token is not valid ({reason})", hint=hint) from None
     return _claims(payload)
 
 
 def _claims(payload: dict[str, Any]) -> Claims:
     subject, token_id, scope = payload["sub"], payload["jti"], payload.get("scope", "")
     if not all(isinstance(value, str) for value in (subject, token_id, scope)) or not subject:
-        raise NotAuthorised("the token is not valid (claims)", hint=_HINT)
+        raise NotAuthorised("the token is not valid (claims)", hint=_hint(payload["aud"]))
     scopes = frozenset(scope.split()) & frozenset(SCOPES)
     return Claims(subject, scopes, payload["aud"], token_id, float(payload["exp"]))
+
+
+def _hint(audience: str, scope: str = "") -> str:
+    words = [_MAKE]
+    if audience != "mahavishnu" and scope != "metrics":  # what the command takes by itself
+        words += ["--audience", audience]
+    return "make a token with: " + " ".join([*words, *(["--scope", scope] if scope else [])])
 
 
 class Guard:
@@ -123,24 +140,45 @@ class Guard:
         self._keys = keys
         self._audience = audience
         self._seen: dict[str, Claims] = {}
+        self._refused: Counter[str] = Counter()
+        self._counting = threading.Lock()
 
-    def check(self, header: str, scope: str) -> Claims:
+    def refused(self) -> dict[str, int]:
+        """How many requests were not let in since the start, for each of ``REFUSALS``."""
+        with self._counting:
+            return {reason: self._refused[reason] for reason in REFUSALS}
+
+    def check(self, header: str, *scopes: str) -> Claims:
         """Who asks.
+
+        Args:
+            header: the value of ``Authorization``.
+            scopes: any of them lets it in.
 
         Raises:
             NotAuthorised: no token, or a bad one.
-            Forbidden: the token does not have this scope.
+            Forbidden: the token has none of these scopes.
         """
         if self._keys is None:
             return Claims("anonymous", frozenset(SCOPES), self._audience, "", 0.0)
         kind, _, token = header.partition(" ")
         if kind.casefold() != "bearer" or not token:
-            raise NotAuthorised("this needs a token", hint=_HINT)
-        claims = self._checked(self._keys, token.strip())
-        if scope not in claims.scopes:
-            message = f"this token does not allow {scope!r}"
-            raise Forbidden(message, hint=f"mahavishnu generate-token --scope {scope}")
+            self._count("missing")
+            raise NotAuthorised("this needs a token", hint=_hint(self._audience))
+        try:
+            claims = self._checked(self._keys, token.strip())
+        except NotAuthorised as error:
+            self._count("expired" if isinstance(error, Expired) else "invalid")
+            raise
+        if claims.scopes.isdisjoint(scopes):
+            self._count("forbidden")
+            message = f"this token does not allow {scopes[0]!r}"
+            raise Forbidden(message, hint=_hint(self._audience, scopes[0]))
         return claims
+
+    def _count(self, reason: str) -> None:
+        with self._counting:
+            self._refused[reason] += 1
 
     def _checked(self, keys: KeyRing, token: str) -> Claims:
         # A check costs 80 us; an emitter sends the same token thousands of times.
@@ -151,8 +189,8 @@ class Guard:
                 self._seen.clear()
             self._seen[token] = claims
         elif claims.expires_at + CLOCK_LEEWAY <= time.time():
-            del self._seen[token]
-            raise NotAuthorised("the token has expired", hint=_HINT)
+            self._seen.pop(token, None)
+            raise Expired("the token has expired", hint=_hint(self._audience))
         return claims
 
 

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from schemas.errors import SessionopsError
 from tracker.client.redact import redact
 from tracker.web import tracing
+from tracker.web.binding import as_address
 from tracker.web.errors import Refused, error_answer, known_error_answer
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Gate:
 
     Args:
         app: what is behind the gate.
-        hosts: host names that this server answers to, besides those of loopback.
+        hosts: host names that this server answers to, besides those of loopback and the address
+            that a request has come to.
         max_body: bytes of the longest body that is read.
         traffic: counts every request.
         direct: what answers a method and path without a detour through the router.
@@ -106,7 +108,7 @@ class _Passage:
         # Each request is a task, and what is bound goes with it.
         structlog.contextvars.bind_contextvars(request_id=self._id)
         try:
-            _refuse_foreign(self._headers, hosts)
+            _refuse_foreign(self._headers, hosts, self._scope.get("server"))
             _refuse_long(self._headers, max_body)
             await self._app(self._scope, self._limited(max_body), self._send)
         except SessionopsError as error:
@@ -189,13 +191,29 @@ def _next_id() -> str:
     return f"{_START}-{next(_numbers):06x}"
 
 
-def _refuse_foreign(headers: Mapping[bytes, bytes], hosts: Collection[str]) -> None:
-    """A page in a browser can be made to reach loopback under another name (DNS rebinding)."""
-    if _host_name(b"//" + headers.get(b"host", b"")) not in hosts:
-        raise Refused(421, "this server does not go by that name", hint="use 127.0.0.1")
-    origin = headers.get(b"origin")
-    if origin is not None and _host_name(origin) not in hosts:
+def _refuse_foreign(
+    headers: Mapping[bytes, bytes], hosts: Collection[str], arrived: tuple[str, int | None] | None
+) -> None:
+    """A page in a browser can be made to reach this server under another name (DNS rebinding).
+
+    The address that a request has come to is no such name: nobody can make it lead elsewhere.
+    """
+    asked, origin = _host_name(b"//" + headers.get(b"host", b"")), headers.get(b"origin")
+    if not _is_own(asked, hosts, arrived):
+        raise Refused(
+            421,
+            "this server does not go by that name",
+            hint="use 127.0.0.1, or have the name put into the setting names (docs/access.md)",
+        )
+    if origin is not None and not _is_own(_host_name(origin), hosts, arrived):
         raise Refused(403, "requests from other sites are refused")
+
+
+def _is_own(name: str, hosts: Collection[str], arrived: tuple[str, int | None] | None) -> bool:
+    if name in hosts:
+        return True
+    address = as_address(name)
+    return address is not None and arrived is not None and address == as_address(arrived[0])
 
 
 @lru_cache(maxsize=64)

@@ -12,9 +12,11 @@ from starlette.responses import JSONResponse
 from schemas.health import Health, Probe, overall
 from schemas.release import release_id, version
 from schemas.settings import configuration_fingerprint
+from tracker.web.binding import Binding, binding
+from tracker.web.tls import PROBE, certificate_probe, server_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from starlette.responses import Response
 
@@ -31,10 +33,19 @@ class Identity:
     configuration: str
     pid: int
     started_at: str
+    binding: Binding
 
     @classmethod
     def of_this_process(cls, service: str, settings: Settings) -> Identity:
-        """Of the process that calls this, at its start."""
+        """Of the process that calls this, at its start.
+
+        Raises:
+            InvalidInput: it may not listen where it is told to, or has no usable certificate.
+        """
+        bound = binding(settings, service)
+        if bound.cert is not None and bound.key is not None:
+            # Tried out now: what follows may open, and even migrate, a database.
+            server_context(bound.cert, bound.key)
         return cls(
             service=service,
             version=version(),
@@ -42,6 +53,7 @@ class Identity:
             configuration=configuration_fingerprint(settings.places),
             pid=os.getpid(),
             started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            binding=bound,
         )
 
     def health(self, probes: Iterable[Probe], essential: Iterable[str]) -> Health:
@@ -51,7 +63,7 @@ class Identity:
             probes: checks that were really made.
             essential: names of the probes without which the server is unhealthy.
         """
-        made = tuple(probes)
+        made = (*probes, *self._transport())
         return Health(
             status=overall(made, frozenset(essential)),
             version=self.version,
@@ -62,6 +74,13 @@ class Identity:
             started_at=self.started_at,
             probes=made,
         )
+
+    def _transport(self) -> Iterator[Probe]:
+        """How tokens travel; nothing where they do not leave the machine."""
+        if self.binding.cert is not None:
+            yield certificate_probe(self.binding.cert)
+        elif self.binding.opened_by:
+            yield Probe(PROBE, ok=None, value="off", hint=f"opened by {self.binding.opened_by}")
 
 
 def health_answer(health: Health) -> Response:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from schemas.errors import StepFailed
+from schemas.errors import InvalidInput, StepFailed
 from schemas.health import Health
+from schemas.settings import near_host
 from tracker.web.last_words import did_not_start
 from tracker.web.pidfile import pid_file, read_process, reclaimed
 from tracker.web.ports import port_taken
@@ -47,6 +48,7 @@ class ServerSpec:
         host: where it listens.
         port: where it listens.
         log: its log file.
+        cert: its certificate; None: it speaks no TLS.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ServerSpec:
     host: str
     port: int
     log: Path
+    cert: Path | None = None
 
     @property
     def address(self) -> str:
@@ -190,7 +193,10 @@ def wait_healthy(
 
 def ask(spec: ServerSpec, timeout: float = 2.0) -> Health | None:
     """What a server of this name says on its address, or None: none answers there."""
-    connection = http.client.HTTPConnection(spec.host, spec.port, timeout=timeout)
+    try:
+        connection = _connection(spec, timeout)
+    except InvalidInput:
+        return None  # its certificate cannot be read; the server itself says why
     try:
         connection.request("GET", "/health")
         answer: Any = json.loads(connection.getresponse().read())
@@ -200,6 +206,16 @@ def ask(spec: ServerSpec, timeout: float = 2.0) -> Health | None:
     finally:
         connection.close()
     return health if health.service == spec.name else None
+
+
+def _connection(spec: ServerSpec, timeout: float) -> http.client.HTTPConnection:
+    host = near_host(spec.host)
+    if spec.cert is None:
+        return http.client.HTTPConnection(host, spec.port, timeout=timeout)
+    from tracker.client.tls import Trust
+
+    context = Trust(cert=spec.cert).context()
+    return http.client.HTTPSConnection(host, spec.port, timeout=timeout, context=context)
 
 
 def ready_lines(health: Health) -> list[str]:

@@ -43,6 +43,18 @@ class Protocol(HttpToolsProtocol):
         del msg  # uvicorn's own words, always the same
         self._refuse(400, "this is not an HTTP request")
 
+    def shutdown(self) -> None:
+        """Let a request that is under way finish; end the connection if there is none.
+
+        Over TLS a polite close waits for the client to agree, and one that is idle does not listen:
+        the server would take all of its grace to stop.
+        """
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self.transport.get_extra_info("ssl_object") is not None:
+            self.transport.abort()
+        else:
+            super().shutdown()
+
     def _refuse(self, status: int, message: str) -> None:
         body = json.dumps({"error": message, "hint": "", "request_id": ""}).encode() + b"\n"
         phrase = HTTPStatus(status).phrase

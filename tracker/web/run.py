@@ -11,10 +11,10 @@ import structlog
 import uvicorn
 
 from schemas.errors import StepFailed
-from tracker.web.app import check_address
 from tracker.web.pidfile import pid_file, remove_pid, write_pid
 from tracker.web.ports import port_taken
 from tracker.web.protocol import Protocol
+from tracker.web.tls import certificate_probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from schemas.places import Places
+    from tracker.web.binding import Binding
 
 _GRACE = 10
 """Seconds that open requests get to finish after a signal to stop."""
@@ -41,18 +42,17 @@ def serve(
     """Serve until SIGTERM, SIGINT or SIGHUP; then finish open requests and run the app's shutdown.
 
     Args:
-        app: from ``create_app``; its lifespan opens and closes what it needs.
-        host: an address of loopback.
+        app: from ``create_app``, which has looked at the address and the certificate; its lifespan
+            opens and closes what it needs.
+        host: the address to listen on.
         port: the port; 0 takes a free one.
         service: ``session-buddy`` or ``mahavishnu``; names the PID file.
         places: the deployment that this server belongs to.
         on_ready: called once when requests are taken.
 
     Raises:
-        InvalidInput: not an address of loopback.
         StepFailed: the port is taken, or the app's startup failed.
     """
-    check_address(host)
     os.umask(0o077)  # what a server writes is nobody else's business
     listening = _listen(host, port)
     path = pid_file(service, places)
@@ -67,6 +67,7 @@ def serve(
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
+        ssl_context_factory=None if app.state.tls is None else lambda *_: app.state.tls,
     )
     server = _Server(config, on_ready)
     # uvicorn raises the signal once more when it is done; without handlers of our own that would
@@ -75,7 +76,15 @@ def serve(
         signal.signal(number, server.handle_exit)
     write_pid(path)
     try:
-        _log.info("starting", service=service, host=host, port=port, pid=os.getpid())
+        _log.info(
+            "starting",
+            service=service,
+            host=host,
+            port=port,
+            tls=app.state.tls is not None,
+            pid=os.getpid(),
+        )
+        _warn(app.state.binding)
         server.run(sockets=[listening])
     except SystemExit:
         # uvicorn's way of saying that the lifespan failed; it has logged the traceback.
@@ -84,6 +93,15 @@ def serve(
         remove_pid(path)
         listening.close()
     _log.info("stopped", service=service)
+
+
+def _warn(bound: Binding) -> None:
+    if bound.opened_by:
+        _log.warning("tokens cross the network in clear", host=bound.host, by=bound.opened_by)
+    if bound.cert is not None:
+        probe = certificate_probe(bound.cert)
+        if not probe.ok:
+            _log.warning("certificate", is_=probe.value, hint=probe.hint)
 
 
 class _Server(uvicorn.Server):
