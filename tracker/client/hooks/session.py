@@ -100,12 +100,14 @@ class ShellSession:
             return
         if self._status is not None and (exit_code is None or self._status == HUNG_UP):
             exit_code = self._status
-        # Without a word: killed, or a trap of the user's stands where ours was.
-        self._finish(None, None)
+        # Without a word: killed; or a trap of the user's stands where ours was, or a zsh under
+        # "set -e" has ended by the command that ran.
+        killed = exit_code is None or exit_code > _HIGHEST_OWN_CODE
+        self._finish(None, None if killed else exit_code)
         data: dict[str, Any] = {}
         if exit_code == HUNG_UP:
             data = {"reason": "SIGHUP"}
-        elif self._status is None and (exit_code is None or exit_code > _HIGHEST_OWN_CODE):
+        elif self._status is None and killed:
             data = {"reason": CRASH, "error": "the shell ended without a word"}
         self._emitter.end(exit_code, data)
 
