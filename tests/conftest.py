@@ -18,6 +18,8 @@ PACKAGES = {
     "chromium": "chromium",
     "jq": "jq",
     "logrotate": "logrotate",
+    "bash": "bash",
+    "zsh": "zsh",
     "npx": "npm",
     "faketime": "faketime",
 }

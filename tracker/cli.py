@@ -16,6 +16,7 @@ from tracker.commands.configuration import config, env
 from tracker.commands.database import db
 from tracker.commands.events import list_events
 from tracker.commands.export import export
+from tracker.commands.hook import hook
 from tracker.commands.models import models
 from tracker.commands.prune import prune
 from tracker.commands.reindex import reindex
@@ -63,6 +64,7 @@ for _command in (
     env,
     backup,
     spool,
+    hook,
     models,
     search,
 ):

@@ -39,6 +39,7 @@ class Emitter:
         facts: from ``tracker.client.facts.session_facts``.
         settings: the settings in force; with ``session.enabled`` false nothing is recorded.
         session_id: to go on with a session that has begun already.
+        began: when the session began, where that was before now.
         delivery: ``background`` sends from a thread and adds checkpoints; ``manual`` sends when
             ``flush`` or ``end`` is called.
         strict: fail when an event cannot be written to disk, instead of counting the loss.
@@ -51,6 +52,7 @@ class Emitter:
         settings: Settings,
         *,
         session_id: str | None = None,
+        began: datetime | None = None,
         delivery: Literal["background", "manual"] = "background",
         strict: bool = False,
         spool_limit: int = SPOOL_LIMIT,
@@ -70,7 +72,9 @@ class Emitter:
         self._sequence = 0
         self._lost = 0
         self._failure = ""
-        self._began = time.monotonic()
+        self._late_start: dict[str, Any] = {}
+        self._began_before = began
+        self._began = _monotonic(began)
         self._ended = False
         self._pid = os.getpid()
 
@@ -85,8 +89,10 @@ class Emitter:
         Raises:
             StepFailed: the record is strict and the disk would not take it.
         """
-        self._began = time.monotonic()
-        self._record("session_start", {}, session=redact_data(plain(self._facts)))
+        self._began = _monotonic(self._began_before)
+        facts = redact_data(plain(self._facts))
+        began = self._began_before or datetime.now(UTC)
+        self._record("session_start", {}, timestamp=began, session=facts)
 
     def emit(
         self,
@@ -116,19 +122,20 @@ class Emitter:
             fields["exit_code"] = exit_code
         self._record(event_type, data, timestamp=timestamp, **fields)
 
-    def end(self, exit_code: int = 0, data: Mapping[str, Any] | None = None) -> None:
+    def end(self, exit_code: int | None = 0, data: Mapping[str, Any] | None = None) -> None:
         """Record that the session ended, and give its events a moment to arrive.
 
         Takes at most ``FLUSH_SECONDS``; what has not arrived by then is delivered later.
 
         Args:
-            exit_code: of the session; anything but 0 makes it a failed one.
+            exit_code: of the session; anything but 0 makes it a failed one; None: nobody knows.
             data: more about the end, such as ``{"reason": "SIGHUP"}``.
         """
         if self._ended:
             return
         took = time.monotonic() - self._began
-        self._record("session_end", data or {}, exit_code=exit_code, duration_seconds=took)
+        known: dict[str, Any] = {} if exit_code is None else {"exit_code": exit_code}
+        self._record("session_end", data or {}, duration_seconds=took, **known)
         self._ended = True
         if not self._mine():
             return
@@ -175,12 +182,12 @@ class Emitter:
         try:
             with self._lock:
                 spool = self._opened()
-                if self._lost:
-                    self._write(spool, "gap", {"dropped": self._lost, "reason": self._failure})
-                    self._lost = 0
+                self._catch_up(spool)
                 self._write(spool, event_type, data, timestamp, **fields)
                 self._failure = ""
         except OSError as error:
+            if event_type == "session_start":
+                self._late_start = {"timestamp": timestamp, **fields}
             self._lost += 1
             self.dropped += 1
             self._failure = (
@@ -191,6 +198,18 @@ class Emitter:
             return
         if self._courier is not None:
             self._courier.notify(urgent=event_type in _URGENT)
+
+    def _catch_up(self, spool: Spool) -> None:
+        """Write the start and the number of other events that the disk would not take."""
+        # Without its start nobody knows whose events the others are.
+        if self._late_start:
+            self._write(spool, "session_start", {}, **self._late_start)
+            self._late_start = {}
+            self._lost -= 1
+            self.dropped -= 1
+        if self._lost:
+            self._write(spool, "gap", {"dropped": self._lost, "reason": self._failure})
+            self._lost = 0
 
     def _write(
         self,
@@ -222,3 +241,9 @@ class Emitter:
 
     def _beat(self) -> None:
         self.emit("checkpoint", {})
+
+
+def _monotonic(began: datetime | None) -> float:
+    """A moment, None meaning now, on the clock that no correction of the time moves."""
+    ago = 0.0 if began is None else (datetime.now(UTC) - began).total_seconds()
+    return time.monotonic() - max(0.0, ago)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 
@@ -12,6 +13,17 @@ _TIME_LENGTH = 7
 def session_identifier() -> str:
     """16 characters: the second in 7, then 45 random bits."""
     return _seconds() + _random(9)
+
+
+def derived_identifier(second: int, *parts: str) -> str:
+    """The identifier of a session that began in a second, the same whenever it is asked for.
+
+    Args:
+        second: since 1970.
+        parts: what tells the session from all others that began then.
+    """
+    digest = hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).digest()
+    return _encode(second, _TIME_LENGTH) + _encode(int.from_bytes(digest[:6]), 9)
 
 
 def event_identifier() -> str:
