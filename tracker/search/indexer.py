@@ -42,7 +42,7 @@ _SCAN = 20_000
 _EMBED = 64
 """Texts that are embedded at once, in about a fifth of a second."""
 
-_GATHER = 0.1
+_GATHER = 0.2
 """Seconds in which events gather before they are indexed."""
 
 _LOOK = 1.0
@@ -173,9 +173,12 @@ class Indexer:
         if self._behind:
             self._catch_up()
             return True
-        if self._index_waiting():
-            return True
-        return self._embed_some()
+        indexed = self._index_waiting()
+        # In turns: where events never stop coming, texts must get their vectors all the same.
+        embedded = self._embed_some()
+        if 0 < indexed < _GROUP and not embedded:
+            self._closed.wait(_GATHER)
+        return embedded or indexed > 0
 
     def _wait(self) -> None:
         """Until there is something to do."""
@@ -219,8 +222,8 @@ class Indexer:
                 self._doubtful = [*self._waiting]
                 self._drop_waiting()
 
-    def _index_waiting(self) -> bool:
-        """Index some of what was handed over; whether there was anything."""
+    def _index_waiting(self) -> int:
+        """Index some of what was handed over; how many events it was."""
         if self._doubtful:
             rows, self._doubtful = self._doubtful, []
             known = search_reads.known_events(self._database, [row.event_id for row in rows])
@@ -231,7 +234,7 @@ class Indexer:
                 self._waiting_bytes -= sum(row.size for row in rows)
         if rows:
             self._index(rows)
-        return bool(rows)
+        return len(rows)
 
     def _index(self, rows: Sequence[EventRow]) -> bool:
         """Add events to the index; whether they still were what they are when it came to that."""
