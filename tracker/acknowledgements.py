@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -30,7 +31,8 @@ class Acknowledgements(Generic[Result]):
         # After the answer is there: the loop takes its mark down before it looks.
         if not self._woken:
             self._woken = True
-            self._loop.call_soon_threadsafe(self._pass_on)
+            with suppress(RuntimeError):  # the loop has ended, and all who waited with it
+                self._loop.call_soon_threadsafe(self._pass_on)
 
     def _pass_on(self) -> None:
         self._woken = False

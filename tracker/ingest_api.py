@@ -86,6 +86,8 @@ class IngestApi:
     async def ingest(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Store a batch of events; answered when they are on disk."""
         headers = dict(reversed(scope["headers"]))
+        if scope["query_string"]:
+            raise InvalidInput("this takes no parameters")
         admit(scope, headers.get(b"authorization", b"").decode("latin-1"), "ingest")
         body = await _body(receive)
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from tracker.store.analytics import analyse
 from tracker.store.backup import back_up, named_folder
 from tracker.store.ballast import with_room
 from tracker.store.database import OPEN_WAIT, Database
+from tracker.store.faults import reason_of
 from tracker.store.filters import EventFilter, SessionFilter
 from tracker.store.ingest import Ingest, store_property
 from tracker.store.known_ids import KnownIds
@@ -90,21 +92,23 @@ class SessionService:
     Args:
         database: the open database; closed with the service.
         settings: the settings in force.
+        behind: sessions lag behind their events; it is tried again to make up for that.
     """
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, *, behind: bool = False) -> None:
         self.settings = settings
         self._database = database
         self._life = LifeTrace(on=settings.flag("mahavishnu.trace_sessions"))
         known = KnownIds()
-        stored = Ingest(
+        self._stored = Ingest(
             known,
             self._told,
             project=self._life.project,
             at_once=self._life.on,
             brought_back=self._life.brought_back,
+            behind=behind,
         )
-        self._writer = Writer(database, stored)
+        self._writer = Writer(database, self._stored)
         database.before_reading = self._writer.settled
         self._pages: SessionPages[SessionPage] = SessionPages(
             settings.count("session_buddy.cache_size"), lambda: self._writer.version
@@ -160,11 +164,9 @@ class SessionService:
             migrations=migrations,
             before_migration=backup_first,
         )
-        if database.crashed:
-            anew = with_room(database.ballast, lambda: project_again(database.writing))
-            _log.info("opened after a crash", sessions_made_anew=anew)
+        behind = database.crashed and not _made_up_for(database)
         database.ballast.keep()
-        return cls(database, settings)
+        return cls(database, settings, behind=behind)
 
     def ingest(self, events: Sequence[Event | EmittedEvent]) -> Future[IngestAnswer]:
         """Store events; the result is there when they are on disk.
@@ -373,6 +375,8 @@ class SessionService:
         self._loading.join()
         self._search.close()
         self._writer.close()
+        with suppress(OSError):
+            self._database.leave_behind(behind=self._stored.unsettled > 0)
         self._database.close()
 
     def _told(self, rows: Sequence[EventRow], new: set[str]) -> None:
@@ -384,3 +388,14 @@ class SessionService:
             return self._writer.call(work).result()
         finally:
             self._copying = False
+
+
+def _made_up_for(database: Database) -> bool:
+    """Make the sessions anew that a crash has left behind their events; whether it was done."""
+    try:
+        anew = with_room(database.ballast, lambda: project_again(database.writing))
+    except Exception as error:  # noqa: BLE001 -- the events can be read; the writer tries again
+        _log.error("sessions lag behind their events", reason=reason_of(error))
+        return False
+    _log.info("opened after a crash", sessions_made_anew=anew)
+    return True

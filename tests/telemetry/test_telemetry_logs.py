@@ -57,7 +57,7 @@ class TestEveryLine:
 
     def test_that_the_writer_s_thread_logs_names_the_request_that_it_works_for(self, logged):
         [line] = logged("""
-            from concurrent.futures import wait
+            from concurrent.futures import Future, wait
             from tracker.store.rows import EventRow
             from tracker.store.writer import Writer
 
@@ -72,7 +72,8 @@ class TestEveryLine:
 
             writer = Writer(Database(), Broken())
             with structlog.contextvars.bound_contextvars(request_id="r9", session_id="s9"):
-                asked = writer.submit([EventRow("e", "s9", "command", 0, 0)])
+                asked = Future()
+                writer.enqueue([EventRow("e", "s9", "command", 0, 0)], asked)
             wait([asked])
             writer.close()
         """)

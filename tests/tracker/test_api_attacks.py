@@ -342,3 +342,15 @@ def test_a_request_that_breaks_off_stores_nothing(shared_server, send, token, as
     with socket.create_connection((address.hostname, address.port), DEADLINE) as connection:
         connection.sendall(f"{head}Content-Length: {len(event) + 1}\r\n\r\n".encode() + event)
     assert reason(ask("GET", f"{SESSIONS}/broken-off/events")) == 404
+
+
+def test_the_route_of_events_takes_no_parameters_either(ask):
+    assert ask("POST", f"{EVENTS}?x=1", wire(make_event("q")))[0] == 400
+
+
+@pytest.mark.parametrize("depth", [960, 967, 975, 985, 1200])
+def test_data_that_is_nested_too_deep_to_be_written_is_no_fault_of_the_server(ask, depth):
+    event = json.dumps(wire(make_event("deep", data={"x": 0}))).replace(
+        '"x": 0', '"x": ' + "[" * depth + "]" * depth
+    )
+    assert ask("POST", EVENTS, event.encode())[0] in {200, 400, 422}

@@ -9,10 +9,12 @@ import sys
 import pytest
 from tracker_events import make_event
 
-from schemas.errors import NotFound
-from tracker import life
+from schemas.errors import NotFound, SessionopsError
+from tracker import life, sessions
 from tracker.sessions import SessionService
+from tracker.store import ingest
 from tracker.store.known_ids import KnownIds
+from tracker.store.probes import TRACKING
 
 FACTS = {"component": "mahavishnu", "user": "ada", "metadata": {"env": {"TERM": "xterm"}}}
 
@@ -120,10 +122,96 @@ def test_what_could_not_be_settled_is_settled_later(service, store, monkeypatch)
     assert service.totals().stored["sessions", "mahavishnu"] == 1
 
 
+def test_a_job_is_refused_while_sessions_lag_and_a_close_leaves_a_mark(
+    settings, service, store, monkeypatch
+):
+    """What is deleted, copied or taken out of the log would otherwise be wrong for ever."""
+    store(make_event("gone", "session_start"))
+    assert service.get_session("gone")
+
+    def fails(*_):
+        raise OSError("Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(life, "project", fails)
+        store(make_event("gone", "command"), make_event("s", "session_start"))
+        for job in (
+            lambda: service.maintenance.delete_session("gone", actor="test"),
+            lambda: service.maintenance.archive(1),
+            service.maintenance.compact,
+            service.backup,
+        ):
+            with pytest.raises(SessionopsError, match="sessions lag behind their events"):
+                job()
+        assert not next(probe.ok for probe in service.probes() if probe.name == TRACKING)
+        service.close()
+    again = SessionService.open(settings, wait=0)
+    try:
+        assert (again.get_session("gone").event_count, again.get_session("s").event_count) == (2, 1)
+        assert all(probe.ok is not False for probe in again.probes() if probe.name == TRACKING)
+    finally:
+        again.close()
+    assert not settings.database.with_name("sessions.db.behind").exists()
+
+
+def test_a_tracker_that_cannot_make_up_for_a_crash_starts_and_goes_on_trying(
+    settings, service, store, monkeypatch
+):
+    store(make_event("s", "session_start"))
+    service._database.leave_behind(behind=True)
+    service._writer.call(lambda writing: writing.execute("DELETE FROM sessions").fetchall()).result(
+        30
+    )
+    service._database.leave_behind = lambda *, behind: None
+    service.close()
+
+    def fails(*_):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sessions, "project_again", fails)
+        patch.setattr(ingest, "project_again", fails)
+        again = SessionService.open(settings, wait=0)
+        assert [event.event_type for event in again.list_events("s").events] == ["session_start"]
+    try:
+        assert again.get_session("s").event_count == 1
+    finally:
+        again.close()
+
+
+def test_events_of_which_nobody_knows_whether_they_were_stored_make_their_session(
+    service, store, monkeypatch
+):
+    """The file was given up after the commit: sent again, they count as sent twice."""
+    inserted = ingest._inserted
+
+    def doubtful(connection, rows):
+        monkeypatch.setattr(ingest, "_inserted", inserted)
+        inserted(connection, rows)
+        raise OSError("FATAL: database has been invalidated")
+
+    monkeypatch.setattr(ingest, "_inserted", doubtful)
+    store(make_event("s", "session_start", event_id="e"))
+    assert service.get_session("s").event_count == 1
+
+
+def test_events_of_an_archived_session_may_be_sent_again_and_again(service, store):
+    events = [make_event("s", "session_start"), make_event("s", "session_end", exit_code=0)]
+    store(*events)
+    service.maintenance.archive(1)
+    for _ in range(3):
+        assert store(*events).accepted == 0
+    assert service.get_session("s").archived
+    assert store(make_event("s", "command")).accepted == 1
+    assert service.maintenance.check().ok
+
+
 def test_a_start_keeps_what_it_told_of_its_session(service, store):
-    store(make_event("s", "session_start", session=FACTS, data={"why": "deploy"}))
+    store(
+        make_event("s", "session_start", session=FACTS, data={"why": "deploy", "session": "mine"})
+    )
     (event,) = service.list_events("s").events
-    assert event.data == {"why": "deploy", "session": FACTS}
+    assert event.data == {"why": "deploy", "session": "mine", "_session": FACTS}
 
 
 def test_what_is_stored_of_a_session_is_never_taken_for_nothing(service, store):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 import pytest
@@ -69,12 +69,18 @@ def hold(writer):
     gate.set()
 
 
+def submit(writer, rows):
+    future = Future()
+    writer.enqueue(rows, future)
+    return future
+
+
 def a_row(event_id, size=10):
     return event_rows([make_event("s", event_id=event_id, data={"text": "x" * size})], NINE)[0]
 
 
 def test_what_waits_is_stored_in_one_commit(writer, disk, hold):
-    requests = [writer.submit([a_row(f"e{number}")]) for number in range(10)]
+    requests = [submit(writer, [a_row(f"e{number}")]) for number in range(10)]
     hold()
     assert [request.result(WAIT).accepted for request in requests] == [1] * 10
     assert disk.groups == [10]
@@ -82,15 +88,15 @@ def test_what_waits_is_stored_in_one_commit(writer, disk, hold):
 
 
 def test_each_request_is_told_what_became_of_its_own_events(writer, hold):
-    first = writer.submit([a_row("a"), a_row("b")])
-    second = writer.submit([a_row("b"), a_row("c")])
+    first = submit(writer, [a_row("a"), a_row("b")])
+    second = submit(writer, [a_row("b"), a_row("c")])
     hold()
     assert first.result(WAIT).model_dump() == {"accepted": 2, "duplicates": 0}
     assert second.result(WAIT).model_dump() == {"accepted": 1, "duplicates": 1}
 
 
 def test_a_request_that_cannot_be_stored_takes_no_other_with_it(writer, disk, hold):
-    good, bad, late = (writer.submit([a_row(name)]) for name in ("a", "poison", "b"))
+    good, bad, late = (submit(writer, [a_row(name)]) for name in ("a", "poison", "b"))
     hold()
     assert (good.result(WAIT).accepted, late.result(WAIT).accepted) == (1, 1)
     with pytest.raises(SessionopsError, match="not stored: No space left on device"):
@@ -99,29 +105,29 @@ def test_a_request_that_cannot_be_stored_takes_no_other_with_it(writer, disk, ho
     assert writer.statistics.failed == 1
     # It says so until something is stored again.
     disk.poison = ""
-    assert writer.submit([a_row("poison")]).result(WAIT).accepted == 1
+    assert submit(writer, [a_row("poison")]).result(WAIT).accepted == 1
     assert writer.statistics.last_error == ""
 
 
 def test_too_much_is_refused_and_nothing_of_it_taken(writer, disk, hold):
-    taken = writer.submit([a_row("a", 5000)])
+    taken = submit(writer, [a_row("a", 5000)])
     with pytest.raises(QueueFull):
-        writer.submit([a_row("b", 5000)])
+        submit(writer, [a_row("b", 5000)])
     hold()
     taken.result(WAIT)
-    assert writer.submit([a_row("b", 5000)]).result(WAIT).accepted == 1
+    assert submit(writer, [a_row("b", 5000)]).result(WAIT).accepted == 1
     assert disk.stored == ["a", "b"]
     assert writer.waiting_bytes == 0
 
 
 def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(writer):
-    assert writer.submit([a_row("a", 50_000)]).result(WAIT).accepted == 1
+    assert submit(writer, [a_row("a", 50_000)]).result(WAIT).accepted == 1
 
 
 def test_a_job_stands_between_what_came_before_it_and_what_came_after(writer, disk, hold):
-    writer.submit([a_row("a")])
+    submit(writer, [a_row("a")])
     seen = writer.call(lambda _: list(disk.stored))
-    after = writer.submit([a_row("b")])
+    after = submit(writer, [a_row("b")])
     hold()
     after.result(WAIT)
     assert seen.result(WAIT) == ["a"]
@@ -130,24 +136,24 @@ def test_a_job_stands_between_what_came_before_it_and_what_came_after(writer, di
 def test_a_job_that_fails_tells_who_asked_and_nobody_else(writer):
     with pytest.raises(ZeroDivisionError):
         writer.call(lambda _: 1 / 0).result(WAIT)
-    assert writer.submit([a_row("a")]).result(WAIT).accepted == 1
+    assert submit(writer, [a_row("a")]).result(WAIT).accepted == 1
 
 
 def test_a_request_that_nobody_waits_for_any_more_is_dropped(writer, disk, hold):
-    gone = writer.submit([a_row("a")])
+    gone = submit(writer, [a_row("a")])
     assert gone.cancel()
     hold()
-    assert writer.submit([a_row("b")]).result(WAIT).accepted == 1
+    assert submit(writer, [a_row("b")]).result(WAIT).accepted == 1
     with pytest.raises(CancelledError):
         gone.result(WAIT)
     assert disk.stored == ["b"]
 
 
 def test_closing_stores_what_waits(writer, disk, hold):
-    request = writer.submit([a_row("a")])
+    request = submit(writer, [a_row("a")])
     hold()
     writer.close()
     assert request.done()
     assert disk.stored == ["a"]
     with pytest.raises(Busy, match="stopping"):
-        writer.submit([a_row("b")])
+        submit(writer, [a_row("b")])

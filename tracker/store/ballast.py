@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from tracker.store.faults import is_disk_full
@@ -40,13 +41,14 @@ class Ballast:
         """Take the room, if there is plenty of it."""
         if self._size() >= SIZE or shutil.disk_usage(self._path.parent).free < _PLENTY:
             return
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, SIZE)
-        except OSError:
-            os.ftruncate(descriptor, 0)
-        finally:
-            os.close(descriptor)
+        with suppress(OSError):  # it is a help; nothing fails for want of it
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, SIZE)
+            except OSError:
+                os.ftruncate(descriptor, 0)
+            finally:
+                os.close(descriptor)
 
     def give_up(self) -> bool:
         """Give some of the room up; whether there was any."""

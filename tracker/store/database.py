@@ -128,7 +128,7 @@ class Database:
             ) from error
         discard_compacted(path)
         log = log_of(path)
-        crashed = log.exists() and log.stat().st_size > 0
+        crashed = (log.exists() and log.stat().st_size > 0) or _behind(path).exists()
         try:
             root = attached(path, deadline)
         except BaseException:
@@ -252,6 +252,16 @@ class Database:
                 self._reopening = False
                 self._gate.notify_all()
 
+    def leave_behind(self, *, behind: bool) -> None:
+        """Note beside the file whether sessions lag behind their events, for who opens it next.
+
+        Closing takes the log into the file, and only a log tells that the last owner crashed.
+        """
+        if behind:
+            _behind(self.path).touch(mode=0o600)
+        else:
+            _behind(self.path).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Write everything into the file and let others have it. Doing it twice is allowed."""
         self._close_connections()
@@ -274,6 +284,10 @@ class Database:
         for connection in (*self._idle, self.writing, self._root):
             connection.close()
         self._idle.clear()
+
+
+def _behind(path: Path) -> Path:
+    return path.with_name(f"{path.name}.behind")
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -52,6 +52,7 @@ class Ingest:
         told: called after each commit with the events of the group and the ids that were new.
         project: brings sessions forward; see ``tracker.store.projection.project``.
         at_once: after each group, so that what is logged meanwhile belongs to it.
+        behind: sessions lag behind what is stored already, after a crash.
         brought_back: called with the ids of sessions that come back from the archive.
     """
 
@@ -62,6 +63,7 @@ class Ingest:
         *,
         project: Project = project,
         at_once: bool = False,
+        behind: bool = False,
         brought_back: Callable[[Sequence[str]], object] = lambda _: None,
     ) -> None:
         self._known = known
@@ -72,8 +74,8 @@ class Ingest:
         self._here: set[str] = set()
         self._unsettled: dict[str, list[EventRow]] = defaultdict(list)
         self._unheard: set[str] = set()
-        self._behind = False
-        self.unsettled = 0
+        self._behind = behind
+        self.unsettled = int(behind)
 
     def store(self, connection: DuckDBPyConnection, rows: Sequence[EventRow]) -> set[str]:
         """Store a group of events in one transaction.
@@ -89,7 +91,13 @@ class Ingest:
         for row in rows:
             unique.setdefault(row.event_id, row)
         fresh = self._whose_session_is_here(connection, list(unique.values()))
-        fresh = _inserted(connection, fresh)
+        try:
+            fresh = _inserted(connection, fresh)
+        except Exception as error:
+            if is_given_up(error):
+                # They may be stored all the same, and count as sent twice when they come again.
+                self._behind, self.unsettled = True, self.unsettled + 1
+            raise
         for row in fresh:
             self._unsettled[row.session_id].append(row)
         self.unsettled += len(fresh)
@@ -131,13 +139,14 @@ class Ingest:
         found: dict[str, set[str]] = defaultdict(set)
         for where, session_id in looked_up(connection, _ELSEWHERE, perhaps):
             found[where].add(session_id)
+        back: list[str] = []
         if found["archived"] or found["deleted"]:
             rows, back = _left(connection, rows, found["archived"], found["deleted"])
             self._brought_back(back)
         self._known.add(asked)
         if len(self._here) > _REMEMBERED:
             self._here.clear()
-        self._here |= asked - found["deleted"]
+        self._here |= asked - found["deleted"] - (found["archived"] - set(back))
         return rows
 
 

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from msgspec import MsgspecError, Struct
+from msgspec import MsgspecError, Struct, field
 from msgspec.json import Decoder, Encoder
 
 from schemas.emitted import EmittedEvent, EmittedFacts
@@ -25,12 +25,12 @@ CRASH = "crash"
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _encode_emitted = Encoder().encode
-SESSION = "session"
+SESSION = "_session"
 """The field in the data of a stored ``session_start`` with what its sender told of the session."""
 
 
 class _StartData(Struct):
-    session: EmittedFacts | None = None
+    session: EmittedFacts | None = field(name=SESSION, default=None)
 
 
 _read_facts = Decoder(_StartData).decode
@@ -101,11 +101,11 @@ def _event_row(event: Event | EmittedEvent, latest: datetime, received: int) -> 
 def _data_text(event: Event | EmittedEvent, facts: SessionFacts | EmittedFacts | None) -> str:
     """The data as JSON. That of a start has the facts too: sessions are made from their events."""
     data = {**event.data, SESSION: facts} if facts else event.data
-    if isinstance(event, EmittedEvent):
-        return _encode_emitted(data).decode()  # its reader lets no NaN pass
     if isinstance(facts, SessionFacts):
         data[SESSION] = facts.model_dump(exclude_defaults=True)
     try:
+        if isinstance(event, EmittedEvent):
+            return _encode_emitted(data).decode()  # its reader lets no NaN pass
         return _encode(data)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"event {event.event_id}: its data is not JSON: {error}") from None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +24,7 @@ from tracker.store.work import Job, Request, WriterStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from duckdb import DuckDBPyConnection
 
@@ -112,7 +112,7 @@ class Writer:
         self._given_up = False
         self._stored = stored
         self._settled_at = time.monotonic()
-        self._lagging = ""
+        self._lag: Exception | None = None
         self._queue_bytes = queue_bytes
         self._waiting: deque[Request | Job[Any]] = deque()
         self._waiting_bytes = 0
@@ -125,12 +125,6 @@ class Writer:
     def waiting_bytes(self) -> int:
         """Memory that waiting events take, about."""
         return self._waiting_bytes
-
-    def submit(self, rows: Sequence[EventRow]) -> Future[IngestAnswer]:
-        """Store events; the result is there after their commit. Raises what ``enqueue`` raises."""
-        future: Future[IngestAnswer] = Future()
-        self.enqueue(rows, future)
-        return future
 
     def enqueue(self, rows: Sequence[EventRow], waiting: Answerable) -> None:
         """Store events.
@@ -204,7 +198,8 @@ class Writer:
             if isinstance(taken, Job):
                 if not taken.apart:
                     self._settle()
-                self._do(taken)
+                # What a job takes from the log into the file, copies or moves must be settled.
+                self._do(taken, self._lag if taken.writes else None)
             elif taken:
                 self._commit(taken)
             if not taken or time.monotonic() - self._settled_at > UNSETTLED_SECONDS:
@@ -217,6 +212,8 @@ class Writer:
         """
         with self._changed:
             patience = IDLE_SECONDS if self._stored.unsettled else None
+            if self._lag is not None:
+                patience = UNSETTLED_SECONDS
             self._changed.wait_for(lambda: self._waiting or self._closed, patience)
             if not self._waiting:
                 return None if self._closed else []
@@ -304,19 +301,29 @@ class Writer:
         if self._stored.unsettled:
             try:
                 with_room(self._database.ballast, lambda: self._stored.settle(self._connection()))
-                self._lagging = ""
             except Exception as error:  # noqa: BLE001 -- told here, once; the events are safe
-                log = _log.debug if reason_of(error) == self._lagging else _log.error
+                told = self._lag is not None and reason_of(error) == reason_of(self._lag)
+                log = _log.debug if told else _log.error
                 log("sessions lag behind their events", reason=reason_of(error))
-                self._lagging = reason_of(error)
+                self._lag = error
                 self._given_up |= is_given_up(error)
+            else:
+                # Lists that were read while they lagged are no longer true.
+                self.version += self._lag is not None
+                self._lag = None
         self._settled_at = time.monotonic()
         if not self._stored.unsettled:
             # Only now: a file whose log is empty is taken for one in which everything is settled.
             self._tidy()
 
-    def _do(self, job: Job[Any]) -> None:
+    def _do(self, job: Job[Any], lag: Exception | None) -> None:
         if not job.future.set_running_or_notify_cancel():
+            return
+        if lag is not None:
+            failure = SessionopsError(
+                f"sessions lag behind their events: {reason_of(lag)}", hint=_SEE_HEALTH
+            )
+            job.future.set_exception(understood(lag) if is_disk_full(lag) else failure)
             return
         try:
             result = job.context.run(job.work, self._connection())

@@ -128,16 +128,17 @@ class _Renewal:
                 _log.error("certificate not taken", reason=error.message, where=error.where)
         connection.context = self.context
 
-    def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
+    def _stamp(self) -> tuple[tuple[int, ...] | None, ...]:
         return tuple(_look(path) for path in (self._cert, self._key))
 
 
-def _look(path: Path) -> tuple[int, int, int] | None:
+def _look(path: Path) -> tuple[int, ...] | None:
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    # The last for a key whose rights were put right.
+    return found.st_ino, found.st_mtime_ns, found.st_size, found.st_ctime_ns
 
 
 def _context(cert: Path, key: Path) -> ssl.SSLContext:

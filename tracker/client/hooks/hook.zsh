@@ -90,7 +90,7 @@ if [[ -o interactive && ${__session_buddy_shell-} != $$ &&
   }
 
   typeset -ga precmd_functions preexec_functions zshexit_functions
-  precmd_functions=(__session_buddy_prompt $precmd_functions)
-  preexec_functions=(__session_buddy_begin $preexec_functions)
-  zshexit_functions=(__session_buddy_exit $zshexit_functions)
+  precmd_functions=(__session_buddy_prompt "${precmd_functions[@]}")
+  preexec_functions=(__session_buddy_begin "${preexec_functions[@]}")
+  zshexit_functions=(__session_buddy_exit "${zshexit_functions[@]}")
 fi
