@@ -8,6 +8,7 @@ import shutil
 import socket
 import ssl
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from certificates import Authority
@@ -139,6 +140,19 @@ def test_a_renewed_certificate_is_taken_without_a_restart(tracker, authority, ad
     assert before != after == renewed.cert.read_text()
     assert asked(made.url, ca_file=authority.cert).pid == pid
     assert made.run("list-sessions").returncode == 0
+
+
+def test_a_key_whose_rights_were_put_right_is_taken(tracker, authority, address):
+    made = tracker(authority.sign(address)).start()
+    key = Path(made.settings.text("session_buddy.tls.key"))
+    renewed = authority.sign(address)
+    key.write_bytes(renewed.key.read_bytes())
+    key.chmod(0o644)
+    shutil.copy(renewed.cert, made.settings.text("session_buddy.tls.cert"))
+    before = ssl.get_server_certificate((address, made.port))
+    assert before != renewed.cert.read_text()
+    key.chmod(0o600)
+    assert ssl.get_server_certificate((address, made.port)) == renewed.cert.read_text()
 
 
 def test_a_renewal_that_went_wrong_leaves_the_old_certificate(tracker, authority, address):

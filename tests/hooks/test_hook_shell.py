@@ -115,6 +115,17 @@ def test_zsh_shows_the_same_with_the_hook(hooked):
     assert shown(hooked, "zsh", LINES, before, recorded=True) == plain
 
 
+@pytest.mark.needs("zsh")
+def test_zsh_keeps_the_prompt_functions_of_the_user_also_with_arrays_of_ksh(hooked):
+    before = (
+        "unsetopt zle prompt_sp; one() { print one }; two() { print two };"
+        " precmd_functions=(one two); setopt ksh_arrays"
+    )
+    with hooked.shell("zsh", before) as shell:
+        assert shell.type("true") == "true\none\ntwo\n"
+        shell.leave("exit 3")
+
+
 def test_a_posix_shell_is_recorded(hooked):
     with hooked.shell("bash", "set -o posix") as shell:
         assert shell.type("echo 1") == "echo 1\n1\n"
