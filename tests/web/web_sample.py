@@ -9,15 +9,23 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from schemas.health import Probe
+from schemas.session import Message
 from schemas.settings import Settings
 from tracker.client.console import report
 from tracker.web.app import create_app, require
-from tracker.web.errors import Refused, read_json
+from tracker.web.errors import Refused
 from tracker.web.identity import Identity, health_answer
 from tracker.web.logs import configure_logging
+from tracker.web.parameters import read_body
 from tracker.web.run import serve
 
 SERVICE = "session-buddy"
+
+
+class Told(Message):
+    """What ``/echo`` takes."""
+
+    text: str
 
 
 def application(settings, fault):
@@ -37,7 +45,7 @@ def application(settings, fault):
         return JSONResponse({"subject": require(request, "operate").subject})
 
     async def echo(request):
-        return JSONResponse(await read_json(request))
+        return JSONResponse(read_body(await request.body(), Told).model_dump())
 
     async def slow(_):
         await asyncio.sleep(0.5)

@@ -7,7 +7,7 @@ Unreachable 502   DiskFull 507   Refused: the status it carries   any other 500
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -108,23 +108,6 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     return error_answer(
         error.status_code, error.detail, request_id_of(request), headers=error.headers
     )
-
-
-async def read_json(request: Request) -> Any:
-    """The body as JSON.
-
-    Raises:
-        InvalidInput: not UTF-8, not JSON, or nested too deep.
-    """
-    try:
-        # Decoded first: left to itself json would take UTF-16 and UTF-32 too.
-        return json.loads((await request.body()).decode())
-    except UnicodeDecodeError:
-        raise InvalidInput("the body is not UTF-8") from None
-    except RecursionError:
-        raise InvalidInput("the body is nested too deep") from None
-    except ValueError as error:
-        raise InvalidInput(f"the body is not JSON: {error}") from None
 
 
 def request_id_of(request: Request) -> str:
