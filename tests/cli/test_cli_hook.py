@@ -63,7 +63,8 @@ def test_a_session_in_the_tracker(up, hooked, name):
     assert (end["event_type"], end["exit_code"]) == ("session_end", 3)
 
     assert session["session_id"] in up.output("search", f"quokka-{name}", "--json")
-    everything = up.output("list-events", "--json") + up.output("search", TOKEN, "--json")
+    told = up.output("list-events", "--session-id", session["session_id"], "--json")
+    everything = told + up.output("search", TOKEN, "--json")
     assert TOKEN not in everything.replace(json.dumps(TOKEN), "")
 
 

@@ -147,6 +147,7 @@ class Indexer:
     def _fall_behind(self) -> None:
         """Look in the database for all that is missing."""
         self._drop_waiting()
+        self._doubtful = []
         self._behind, self._all_embedded = True, False
 
     def _drop_waiting(self) -> None:
@@ -203,11 +204,14 @@ class Indexer:
             self._drop_waiting()
         counts = search_reads.index_counts(self._database, "")
         missing = counts.events != counts.indexed
+        # As of before they are read: of what is changed meanwhile, the old text must not come back.
+        generation = self._generation
         while missing and (rows := search_reads.unindexed_events(self._database, _SCAN)):
             for begin in range(0, len(rows), _GROUP):
                 while self._crowded() and not self._closed.is_set():
                     self._closed.wait(_GATHER)
-                if self._closed.is_set() or not self._index(rows[begin : begin + _GROUP]):
+                group = rows[begin : begin + _GROUP]
+                if self._closed.is_set() or not self._index(group, generation):
                     return
         self._writer.call(self._settle, apart=True).result()
 
@@ -224,21 +228,24 @@ class Indexer:
 
     def _index_waiting(self) -> int:
         """Index some of what was handed over; how many events it was."""
-        if self._doubtful:
-            rows, self._doubtful = self._doubtful, []
+        with self._changed:
+            generation = self._generation
+            doubtful, self._doubtful = self._doubtful, []
+        if doubtful:
+            rows = doubtful
             known = search_reads.known_events(self._database, [row.event_id for row in rows])
             rows = [row for row in rows if row.event_id not in known]
         else:
             with self._changed:
+                generation = self._generation
                 rows = [self._waiting.popleft() for _ in range(min(_GROUP, len(self._waiting)))]
                 self._waiting_bytes -= sum(row.size for row in rows)
         if rows:
-            self._index(rows)
+            self._index(rows, generation)
         return len(rows)
 
-    def _index(self, rows: Sequence[EventRow]) -> bool:
-        """Add events to the index; whether they still were what they are when it came to that."""
-        generation = self._generation
+    def _index(self, rows: Sequence[EventRow], generation: int) -> bool:
+        """Add events to the index; whether nothing was changed since they were read."""
         told = [text_of(row) for row in rows]
         events = [event_entry(row, text) for row, text in zip(rows, told, strict=True)]
         found = {
