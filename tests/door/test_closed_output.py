@@ -112,7 +112,7 @@ def test_an_unknown_setting_is_warned_about_once(invoke):
 def test_any_other_error_is_one_line(capsys, monkeypatch):
     from invoke import Exit
 
-    from orchestrator.door import told
+    from orchestrator.door.answers import told
 
     monkeypatch.delenv("MAHAVISHNU_DEBUG", raising=False)
 
