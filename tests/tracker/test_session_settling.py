@@ -45,8 +45,11 @@ def groups():
         make_event("ends", "session_start", session=FACTS),
         make_event("goes-on", "session_start", session=FACTS),
         make_event("early", "command", exit_code=1),
+        make_event("early", "gap", data={"dropped": 1}),
+        make_event("never-starts", "gap", data={"dropped": 10}),
     ]
     yield [make_event("ends", "command", exit_code=2), make_event("goes-on", "command")]
+    yield [make_event("goes-on", "gap", data={"dropped": 100})]
     yield [
         make_event("ends", "session_end", at=9, exit_code=0),
         make_event("fails", "session_start", session=FACTS),
@@ -66,7 +69,7 @@ def told(service):
     return sessions, service.totals().stored
 
 
-@pytest.mark.parametrize("settled", range(5))
+@pytest.mark.parametrize("settled", range(6))
 def test_sessions_whose_events_were_acknowledged_before_a_crash_are_made_up_for(
     settings, store, service, settled
 ):
@@ -74,6 +77,7 @@ def test_sessions_whose_events_were_acknowledged_before_a_crash_are_made_up_for(
     for group in sent:
         store(*group)
     wanted = told(service)
+    assert wanted[1]["events_lost", ""] == 111
     service.close()
     crashed = settings.database.with_name("crashed.db")
     lines = "".join(

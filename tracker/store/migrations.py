@@ -88,6 +88,13 @@ CREATE TABLE metric_totals (
 )
 """
 
+# A gap tells of events that its sender had to drop. After a crash nothing else tells which gaps
+# the total of lost events contains already; there are few.
+_COUNTED_GAPS = (
+    "CREATE TABLE counted_gaps (event_id TEXT PRIMARY KEY)",
+    "INSERT INTO counted_gaps SELECT event_id FROM session_events WHERE event_type = 'gap'",
+)
+
 _PROPERTIES = "CREATE TABLE properties (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 
 
@@ -133,6 +140,12 @@ MIGRATIONS: tuple[Migration, ...] = (
         name="the search index",
         min_reader="0.1.0",
         statements=search_schema.TABLES,
+    ),
+    Migration(
+        version=4,
+        name="which gaps the total of lost events contains",
+        min_reader="0.1.0",
+        statements=_COUNTED_GAPS,
     ),
 )
 

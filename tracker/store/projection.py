@@ -73,6 +73,12 @@ SELECT session_id FROM (
 WHERE event_count <> events OR (event_count IS NULL AND started)
 """
 
+_UNCOUNTED_GAPS = """
+SELECT event_id, session_id, event_type, epoch_us(timestamp), epoch_us(received_at), sequence,
+    duration_seconds, exit_code, data
+FROM session_events ANTI JOIN counted_gaps USING (event_id) WHERE event_type = 'gap'
+"""
+
 _AT_ONCE = 1_000
 """Sessions that are made anew in one transaction."""
 
@@ -107,8 +113,10 @@ def project(
             was_final = state.final
             advance(state, by_session[session_id])
             _add(totals, gains(state, new=False, was_final=was_final))
-        heard = [event for events in by_session.values() for event in events]
-        _write(connection, known, new, heard, totals)
+        created = _write(connection, known, new, totals)
+        gaps = [row for events in by_session.values() for row in events if row.event_type == "gap"]
+        if gaps:
+            _count_gaps(connection, gaps, [*(state for _, state in known.values()), *created])
 
 
 def project_again(connection: DuckDBPyConnection) -> int:
@@ -119,6 +127,7 @@ def project_again(connection: DuckDBPyConnection) -> int:
     behind = [session_id for (session_id,) in connection.execute(_BEHIND).fetchall()]
     for begin in range(0, len(behind), _AT_ONCE):
         _make_anew(connection, behind[begin : begin + _AT_ONCE])
+    _count_gaps_again(connection)
     return len(behind)
 
 
@@ -142,31 +151,27 @@ def _make_anew(connection: DuckDBPyConnection, session_ids: Sequence[str]) -> No
         known = _known(connection, session_ids)
         stored = _stored_events(connection, session_ids)
         totals: dict[tuple[str, str], float] = defaultdict(float)
-        heard: list[EventRow] = []
         for session_id, (row, state) in known.items():
             fresh = SessionState(session_id, state.component, state.session_type, state.start_time)
             advance(fresh, stored[session_id])
-            heard += stored[session_id][state.event_count :]
             _add(totals, gains(fresh, new=False, was_final=state.final))
             known[session_id] = row, fresh
         new = {key: events for key, events in stored.items() if key not in known}
-        heard += [event for events in new.values() for event in events]
-        _write(connection, known, new, heard, totals)
+        _write(connection, known, new, totals)
 
 
 def _write(
     connection: DuckDBPyConnection,
     known: Mapping[str, tuple[int, SessionState]],
     new: Mapping[str, Sequence[EventRow]],
-    heard: Sequence[EventRow],
     totals: dict[tuple[str, str], float],
-) -> None:
+) -> list[SessionState]:
+    """Store sessions and what the totals gain; gives the sessions that have a row only now."""
     starts = [start for events in new.values() if (start := _start_of(events)) is not None]
     created = [started(start) for start in starts]
     for state in created:
         advance(state, new[state.session_id])
         _add(totals, gains(state, new=True, was_final=False))
-    _add(totals, losses(heard, [*(state for _, state in known.values()), *created]))
     if known:
         columns: Columns = state_columns([state for _, state in known.values()])
         columns["row"] = number_column([row for row, _ in known.values()], "int64")
@@ -175,6 +180,28 @@ def _write(
         insert(connection, _INSERT, state_columns(created) | facts_columns(starts))
     if totals:
         add_totals(connection, totals)
+    return created
+
+
+def _count_gaps_again(connection: DuckDBPyConnection) -> None:
+    """Count the gaps that were stored before a crash and counted never."""
+    with transaction(connection):
+        gaps = [EventRow(*values) for values in connection.execute(_UNCOUNTED_GAPS).fetchall()]
+        if gaps:
+            known = _known(connection, sorted({row.session_id for row in gaps}))
+            _count_gaps(connection, gaps, [state for _, state in known.values()])
+
+
+def _count_gaps(
+    connection: DuckDBPyConnection, gaps: Sequence[EventRow], states: Collection[SessionState]
+) -> None:
+    """Add what these gaps tell of to the total, and remember in the same transaction that it is."""
+    totals: dict[tuple[str, str], float] = defaultdict(float)
+    _add(totals, losses(gaps, states))
+    if totals:
+        add_totals(connection, totals)
+    columns = {"event_id": text_column([row.event_id for row in gaps])}
+    insert(connection, "INSERT OR IGNORE INTO counted_gaps SELECT event_id FROM incoming", columns)
 
 
 def _start_of(events: Iterable[EventRow]) -> EventRow | None:

@@ -132,7 +132,7 @@ def gains(state: SessionState, *, new: bool, was_final: bool) -> Iterator[tuple[
 
 
 def losses(
-    rows: Sequence[EventRow], states: Collection[SessionState]
+    gaps: Sequence[EventRow], states: Collection[SessionState]
 ) -> Iterator[tuple[str, str, float]]:
     """What the totals gain by events that senders say they had to drop.
 
@@ -140,15 +140,12 @@ def losses(
     may be among what was dropped.
 
     Args:
-        rows: events that are new.
+        gaps: events of that type that were not counted before.
         states: the sessions among theirs that are known.
 
     Yields:
         Metric, label and what to add.
     """
-    gaps = [row for row in rows if row.event_type == "gap"]
-    if not gaps:
-        return
     uncounted = {state.session_id for state in states if state.session_type == UNCOUNTED_TYPE}
     for row in gaps:
         dropped = json.loads(row.data).get("dropped")
