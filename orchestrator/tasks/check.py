@@ -205,9 +205,13 @@ def certificates(c: Context) -> Outcome:
     return Outcome(message=f"{len(files)} files")
 
 
-@task(iterable=["durations", "sizes"])
+@task(iterable=["durations", "sizes", "settings"])
 def values(
-    c: Context, durations: Sequence[str] = (), sizes: Sequence[str] = (), keep: int = 1
+    c: Context,
+    durations: Sequence[str] = (),
+    sizes: Sequence[str] = (),
+    keep: int = 1,
+    settings: Sequence[str] = (),
 ) -> Outcome:
     """See that a run's own values can be read, before a later step stumbles over one.
 
@@ -216,6 +220,7 @@ def values(
         durations: such as ``30s``.
         sizes: such as ``500MB``.
         keep: how many of something are kept: one at the least.
+        settings: full names of settings that have to have a value on the host.
 
     Raises:
         InvalidInput: names the first that cannot.
@@ -228,6 +233,13 @@ def values(
         raise InvalidInput(
             f"{keep} cannot be kept", where=scope(c).host.name, hint="keep=1 or more"
         )
+    for name in settings:
+        if scope(c).settings[name] in {"", None}:
+            raise InvalidInput(
+                f"the setting {name} has no value",
+                where=scope(c).host.name,
+                hint="give it one in the inventory: settings of the host",
+            )
     return Outcome(message="they can be read")
 
 

@@ -36,8 +36,8 @@ from orchestrator.tasks.release_record import (
     write_release,
 )
 from orchestrator.tasks.release_source import find_source
-from orchestrator.tasks.scope import scope
-from schemas.errors import NotFound, StepFailed
+from orchestrator.tasks.scope import control_of, scope
+from schemas.errors import NotFound
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 @task
 def create(c: Context, version: str = "") -> Outcome:
     """Make a release, unless one of the same content is there.
+
+    Another host needs Python and no package index: wheels, lock and uv are brought to it, what it
+    has already not again.
 
     Args:
         c: the task's Context or Connection.
@@ -60,12 +63,6 @@ def create(c: Context, version: str = "") -> Outcome:
         StepFailed: it could not be made; what runs is not touched.
     """
     here = scope(c)
-    if here.host.connection != "local":
-        raise StepFailed(
-            "a release can be made on this machine only",
-            where=here.host.name,
-            hint="run invoke deploy on the host itself, from a clone there",
-        )
     named = whole_release(c, version)
     if named and not fault_of(c, named):
         return _outcome(c, named, f"{named.id} is there")
@@ -73,7 +70,7 @@ def create(c: Context, version: str = "") -> Outcome:
         version = str(wheel)
     interpreter = find_interpreter(c)
     with tempfile.TemporaryDirectory(prefix="sessionops-") as scratch:
-        source = find_source(c, version, Path(scratch))
+        source = find_source(control_of(c), version, Path(scratch))
         choice = choose(c, source.release_id(interpreter.version))
         if choice.ready:
             return _outcome(c, choice.ready, f"{choice.name} is there, made from the same content")

@@ -21,6 +21,7 @@ from orchestrator.tasks.release_record import (
     write_release,
 )
 from orchestrator.tasks.release_source import WHEEL_FOLDER
+from orchestrator.tasks.scope import scope
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,6 +109,8 @@ def fault_of(c: Context, release: Release) -> str:
 
 def wheel_kept(c: Context, release: Release) -> Path | None:
     """The wheel that a release of this machine was made from, if it is there."""
+    if scope(c).host.connection != "local":
+        return None
     return next((folder_of(c, release.id) / WHEEL_FOLDER).glob("*.whl"), None)
 
 

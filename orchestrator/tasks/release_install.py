@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from orchestrator.tasks import command, processes, uv
+from orchestrator.tasks import command, processes
 from orchestrator.tasks.release_record import Release, folder_of, now, write_release
 from orchestrator.tasks.release_source import LOCK, WHEEL_FOLDER, Source, build_wheel
-from orchestrator.tasks.scope import scope
+from orchestrator.tasks.scope import control_of, scope
+from orchestrator.tasks.wheelhouse import uv_for
 from schemas.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -41,15 +42,16 @@ def install(c: Context, source: Source, release: str, interpreter: Interpreter) 
     """
     folder = folder_of(c, release)
     with tempfile.TemporaryDirectory(prefix="sessionops-") as scratch:
-        wheel = build_wheel(c, source, Path(scratch))
+        wheel = build_wheel(control_of(c), source, Path(scratch))
+        tool = uv_for(c, source.lock, interpreter.path)
         clear(c, folder)
         kept = folder / WHEEL_FOLDER / wheel.name
-        uv.run(c, venv_arguments(folder, interpreter.path), timeout=_INSTALL_TIMEOUT)
+        tool.run(venv_arguments(folder, interpreter.path), timeout=_INSTALL_TIMEOUT)
         command.write_file(c, kept, wheel.read_bytes(), 0o644)
     lock = folder / WHEEL_FOLDER / LOCK
     command.write_file(c, lock, source.lock, 0o644)
-    uv.run(c, lock_arguments(folder, lock), timeout=_INSTALL_TIMEOUT)
-    uv.run(c, wheel_arguments(folder, kept), timeout=_INSTALL_TIMEOUT)
+    tool.run(lock_arguments(folder, lock), timeout=_INSTALL_TIMEOUT)
+    tool.run(wheel_arguments(folder, kept), timeout=_INSTALL_TIMEOUT)
     _try_programs(c, folder)
     # uv leaves a file that all may write to, and folders follow the umask of this shell.
     command.run(c, ["chmod", "-R", "go-w", "--", folder])

@@ -12,7 +12,7 @@ import platform
 import secrets
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -126,6 +126,23 @@ def scope(c: Context) -> Scope:
     return found
 
 
+def control_of(c: Context) -> Context:
+    """A Context of this machine for a step on a host; of a step on this machine its own.
+
+    It has this machine's places and settings, and the step's limits and secrets.
+    """
+    here = scope(c)
+    if here.host.connection == "local":
+        return c
+    from invoke.context import Context as ThisMachine
+
+    control = ThisMachine()
+    mine = scope(control)
+    mine = replace(mine, check=here.check, secrets=here.secrets, deadline=here.deadline)
+    attach(control, replace(mine, run_id=here.run_id))
+    return control
+
+
 def attach(c: Context, value: Scope) -> None:
     """Give a Context or Connection its scope, in place of the one it has."""
     # Context turns ordinary attribute writes into configuration.
@@ -158,10 +175,11 @@ def base_variables(
     """What runbooks and templates see before any step has run.
 
     ``paths.ops`` is the folder with runbooks and templates (by default this project's),
-    ``paths.project`` the checkout (from a release: ``paths.etc``), ``paths.data`` the tracker's
+    ``paths.project`` the checkout (from a release, or on another host: ``paths.etc``), ``paths.data`` the tracker's
     home.
     """
     ops = ops or ops_folder()
+    project = ops_folder() if is_checkout() and host.connection == "local" else None
     return {
         "params": dict(params or {}),
         "host": host.as_variables(),
@@ -172,7 +190,7 @@ def base_variables(
             "database": str(settings.database),
             "data": str(host.places.tracker_home),
             "ops": str(ops),
-            "project": str(ops_folder() if is_checkout() else host.places.etc),
+            "project": str(project if project is not None else host.places.etc),
         },
         "urls": {"tracker": settings.tracker_url, "mahavishnu": settings.mahavishnu_url},
     }

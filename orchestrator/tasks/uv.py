@@ -10,6 +10,7 @@ import configparser
 import os
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,23 +41,53 @@ _OWN = (
 _SECTIONS = ("global", "install", "wheel")
 _NO_PACKAGE = re.compile(
     r"Failed to fetch|error sending request|dns error|Request failed|No solution found|"
+    r"No matching distribution found|"
     r"not found in the (?:package registry|cache)|client error|timed out|Network connectivity",
     re.IGNORECASE,
 )
 _FRAME = re.compile(r"[^\x20-\x7e]+")
 """The lines and arrows that uv draws around its messages."""
 # A release is code that runs: whatever the umask of this shell, only its owner may write to it.
-_OWNER_WRITES = ("sh", "-c", 'umask 022; exec "$@"', "sh")
-_QUIET = {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
+OWNER_WRITES = ("sh", "-c", 'umask 022; exec "$@"', "sh")
+QUIET = {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
 
 
-def run(control: Context, arguments: Sequence[str], *, timeout: float) -> None:
+@dataclass(frozen=True)
+class Uv:
+    """uv on this machine; see ``run``."""
+
+    control: Context
+
+    def run(self, arguments: Sequence[str], *, timeout: float) -> None:
+        """Run it."""
+        run(self.control, arguments, timeout=timeout)
+
+
+def pip(control: Context, arguments: Sequence[str], *, timeout: float) -> None:
+    """Run pip on this machine, for what uv cannot do: fetch wheels for another one.
+
+    Arguments and errors as those of ``run``. pip is told of the index that uv was told of.
+    """
+    named = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL")
+    known = {} if not named or os.environ.get("PIP_INDEX_URL") else {"PIP_INDEX_URL": named}
+    words = ["tool", "run", "--from", "pip", "pip", *arguments]
+    run(control, words, timeout=timeout, env=known)
+
+
+def run(
+    control: Context,
+    arguments: Sequence[str],
+    *,
+    timeout: float,
+    env: Mapping[str, str] | None = None,
+) -> None:
     """Run uv on this machine.
 
     Args:
         control: the Context of this machine.
         arguments: what follows ``uv``.
         timeout: seconds.
+        env: more variables.
 
     Raises:
         StepFailed: it failed; when an index may be the reason, with the setting that names one.
@@ -70,14 +101,16 @@ def run(control: Context, arguments: Sequence[str], *, timeout: float) -> None:
             "uv is not installed beside this program", hint="install it there: pip install uv"
         ) from None
     own = any(path.is_file() for path in _uv_files(os.environ))
-    environ = {} if own else index_environment(os.environ, _pip_files(os.environ))
+    environ = dict(env or {})
+    if not own:
+        environ |= index_environment(os.environ, _pip_files(os.environ))
     for value in environ.values():
         # An index's address may carry a password.
         if "@" in value:
             scope(control).secrets.add(value)
     try:
-        words = [*_OWNER_WRITES, str(program), *arguments]
-        command.run(control, words, env={**environ, **_QUIET}, timeout=timeout)
+        words = [*OWNER_WRITES, str(program), *arguments]
+        command.run(control, words, env={**environ, **QUIET}, timeout=timeout)
     except command.CommandFailed as error:
         told = error.result.stderr if error.result is not None else ""
         if not _NO_PACKAGE.search(told):
