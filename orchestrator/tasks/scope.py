@@ -175,8 +175,8 @@ def base_variables(
     """What runbooks and templates see before any step has run.
 
     ``paths.ops`` is the folder with runbooks and templates (by default this project's),
-    ``paths.project`` the checkout (from a release, or on another host: ``paths.etc``), ``paths.data`` the tracker's
-    home.
+    ``paths.project`` the checkout (from a release, or on another host: ``paths.etc``),
+    ``paths.data`` the tracker's home.
     """
     ops = ops or ops_folder()
     project = ops_folder() if is_checkout() and host.connection == "local" else None

@@ -8,6 +8,11 @@ from schemas.places import ops_folder
 from schemas.runbook import Runbook
 from schemas.source import load_yaml, validate
 
+INVENTORY = """
+schema_version: 1
+hosts: {here: {connection: local}}
+groups: {tracker: {hosts: [here]}, shells: {hosts: [here]}}
+"""
 NAMES = sorted(path.stem for path in (ops_folder() / "runbooks").glob("*.yaml"))
 
 
@@ -16,9 +21,12 @@ def load(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_can_be_planned_and_says_what_it_is_for(name):
-    assert operations.plan_runbook(name, {}).hash
+def test_can_be_planned_and_says_what_it_is_for(name, tmp_path):
+    inventory = tmp_path / "inventory.yaml"
+    inventory.write_text(INVENTORY)
     runbook = load(name)
+    given = {key: "given" for key, parameter in runbook.params.items() if parameter.required}
+    assert operations.plan_runbook(name, given, inventory=inventory).hash
     assert runbook.description
     assert runbook.guide
     assert all(parameter.help for parameter in runbook.params.values())
