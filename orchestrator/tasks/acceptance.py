@@ -114,8 +114,10 @@ def pytest_argv(python: PurePath, ops: PurePath, report: str, tags: str) -> list
         report: where the results go, as Cucumber's JSON.
         tags: for ``-m``.
     """
-    # No configuration file: pytest would look for one in every folder above.
-    options = ["-q", "-c", "/dev/null", "--rootdir", str(ops), "-p", "no:cacheprovider"]
+    # No configuration file: pytest would look for one in every folder above. It must not read those
+    # either: a home may stand in a folder that its user cannot list.
+    options = ["-q", "-c", "/dev/null", "--rootdir", str(ops), "--confcutdir", str(ops)]
+    options += ["-p", "no:cacheprovider"]
     plugin = ["-p", "features.plugin", "--deployment", "live", f"--cucumberjson={report}"]
     chosen = ["-m", tags] if tags else []
     return [str(python), "-m", "pytest", *options, *plugin, *chosen, str(ops / "features")]
