@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.door import runbook
 from orchestrator.door.answers import answering
+from orchestrator.door.lint import lint
 from orchestrator.door.running import runbook_task
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def namespace() -> Collection:
     for below in root.collections.values():
         for name, each in list(below.tasks.items()):
             below.tasks[name] = answering(each)
-    for each in (deploy, rollback, verify, backup, health_check):
+    for each in (deploy, rollback, verify, backup, health_check, lint):
         root.add_task(each)
     root.add_collection(runbook.collection())
     return root

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.errors import SessionopsError
+from schemas.errors import NotFound, SessionopsError
 from schemas.places import Places, ops_folder
 from schemas.settings import Settings
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.listing import Plan
     from orchestrator.engine.report import RunEvent
     from orchestrator.engine.run import RunResult
+    from orchestrator.lint.finding import Finding
     from schemas.run import JournalEntry, RunRecord
 
 
@@ -156,6 +157,27 @@ def list_runbooks(ops: Path | None = None) -> list[RunbookSummary]:
     folder = ops or ops_folder()
     checker = Checker(Places.of_this_user().state / "cache")
     return [_summary(file, folder / "runbooks", checker) for file in runbook_files(folder)]
+
+
+def lint(ops: str | Path | None = None, inventory: str | Path | None = None) -> list[Finding]:
+    """Everything that is wrong in a folder that people operate from. Connects to nothing.
+
+    Args:
+        ops: the folder; None: this project's.
+        inventory: the inventory file; None: the one in the folder.
+
+    Raises:
+        NotFound: there is no such folder.
+    """
+    from orchestrator.engine.checked import Checker
+    from orchestrator.lint.everything import findings
+
+    folder = Path(ops).expanduser() if ops else ops_folder()
+    if not folder.is_dir():
+        raise NotFound("there is no such folder", where=str(folder))
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    checker = Checker(Places.of_this_user().state / "cache")
+    return findings(folder, _inventory_file(inventory, folder), checker)
 
 
 def _summary(file: Path, root: Path, checker: Checker) -> RunbookSummary:

@@ -14,7 +14,7 @@ from orchestrator.engine.ask import Question
 from orchestrator.engine.references import secret_in_line
 from orchestrator.tasks.catalogue import parameters_of
 from orchestrator.tasks.command import CommandFailed, run_line
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, promises_outcome
 from orchestrator.tasks.scope import Scope, attach
 from schemas.errors import InvalidInput, SessionopsError, StepFailed
 
@@ -93,7 +93,7 @@ class Caller:
             fault = type_fault(parameters[name], value) if name in parameters else None
             if fault:
                 raise InvalidInput(f"{call.what}: {fault[0]}", where=call.where, hint=fault[1])
-        if self.scope.check and not _knows_check(task):
+        if self.scope.check and not promises_outcome(task):
             return Outcome(changed=True, message=f"would run {call.summary()}")
         answer = task.body(self.context, **call.arguments)
         if isinstance(answer, Outcome):
@@ -153,9 +153,3 @@ def outputs_of(error: SessionopsError) -> dict[str, Any]:
     if isinstance(error, CommandFailed) and error.result is not None:
         return command_outputs(error.result)
     return {}
-
-
-def _knows_check(task: Task[Any]) -> bool:
-    """Only a task that promises an Outcome keeps still in check mode."""
-    annotation = task.body.__annotations__.get("return")
-    return annotation is Outcome or str(annotation).rpartition(".")[2] == "Outcome"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from schemas.errors import StepFailed
+
+if TYPE_CHECKING:
+    from invoke.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class Outcome:
     diff: str = ""
     outputs: dict[str, Any] = field(default_factory=dict)
     undo: tuple[Inverse, ...] = ()
+
+
+def promises_outcome(task: Task[Any]) -> bool:
+    """Whether a task says that it answers an Outcome: it keeps still in check mode, and undoes."""
+    annotation = task.body.__annotations__.get("return")
+    return annotation is Outcome or str(annotation).rpartition(".")[2] == "Outcome"
 
 
 class PartlyDone(StepFailed):
