@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.door import runbook
 from orchestrator.door.answers import answering
 from orchestrator.door.lint import lint
-from orchestrator.door.running import runbook_task
+from orchestrator.door.running import group_task, runbook_task
 
 if TYPE_CHECKING:
     from invoke import Collection
@@ -62,6 +62,24 @@ health_check = runbook_task(
     """,
 )
 
+incident = group_task(
+    "incident",
+    "incidents",
+    """Answer an incident: diagnose, mend, verify (guide 8.3); without a name list what there is.
+
+    Examples: invoke incident; invoke incident --name session-tracking-down
+    """,
+)
+
+troubleshoot = group_task(
+    "troubleshoot",
+    "troubleshooting",
+    """Find out what is wrong and mend it (guide 6.1); without a name list what there is.
+
+    Examples: invoke troubleshoot; invoke troubleshoot --name slow-queries
+    """,
+)
+
 
 def namespace() -> Collection:
     """Every task by its name: those above, and the catalogue that runbook steps name."""
@@ -71,7 +89,7 @@ def namespace() -> Collection:
     for below in root.collections.values():
         for name, each in list(below.tasks.items()):
             below.tasks[name] = answering(each)
-    for each in (deploy, rollback, verify, backup, health_check, lint):
+    for each in (deploy, rollback, verify, backup, health_check, incident, troubleshoot, lint):
         root.add_task(each)
     root.add_collection(runbook.collection())
     return root

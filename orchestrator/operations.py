@@ -38,6 +38,8 @@ class RunbookSummary:
         group: the folder below ``runbooks/``: ``incidents``, ``troubleshooting`` or empty.
         guide: sections of the guide that it carries out.
         alerts: alerts that it answers.
+        severity: of the incident that it is for; empty: none.
+        description: what it is for, and when.
         params: help text by parameter.
         fault: what is wrong with the file; empty: nothing.
     """
@@ -48,6 +50,8 @@ class RunbookSummary:
     group: str
     guide: tuple[str, ...] = ()
     alerts: tuple[str, ...] = ()
+    severity: str = ""
+    description: str = ""
     params: Mapping[str, str] | None = None
     fault: str = ""
 
@@ -193,6 +197,8 @@ def _summary(file: Path, root: Path, checker: Checker) -> RunbookSummary:
         group=group,
         guide=tuple(runbook.guide),
         alerts=tuple(runbook.alerts),
+        severity=runbook.severity or "",
+        description=" ".join(runbook.description.split()),
         params={name: parameter.help for name, parameter in runbook.params.items()},
     )
 

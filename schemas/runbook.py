@@ -178,6 +178,9 @@ class Runbook(Strict):
     description: str = ""
     guide: list[str] = []
     alerts: list[str] = []
+    severity: Literal["P1", "P2", "P3", "P4"] | None = Field(
+        None, description="of the incident that it answers (guide 8.4)"
+    )
     allow: list[Literal["read", "operate", "admin"]] = ["operate"]
     params: dict[StepId, Parameter] = {}
     hosts: str = "all"

@@ -5,14 +5,17 @@ Knows options and exit codes; what is done is decided in ``orchestrator.operatio
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import inspect
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
 from orchestrator.door.answers import say, told
-from schemas.errors import InvalidInput
+from schemas.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -66,6 +69,60 @@ def runbook_task(
         helps["runbook"] = "its name, or the path of its file"
     made: Task[Any] = task(name=name, help=helps, iterable=["param"])(told(body))
     return made
+
+
+def group_task(name: str, group: str, doc: str) -> Task[Any]:
+    """A task that runs a runbook of a folder below ``runbooks/``, or lists them without a name.
+
+    Args:
+        name: the task.
+        group: the folder.
+        doc: the task's help text.
+    """
+    defaults: dict[str, Any] = {"name": ""} | {key: value for key, (value, _) in OPTIONS.items()}
+
+    def body(_context: Context, **options: Any) -> None:
+        wanted = options.pop("name")
+        if wanted:
+            _known_in(group, wanted)
+            carry_out(wanted, parameters(options.pop("param"), {}), **options)
+        else:
+            print_group(group, json=options["json"])
+
+    body.__signature__ = _signature(defaults)  # type: ignore[attr-defined]
+    body.__doc__ = doc
+    helps = {"name": "which one; without it they are listed"}
+    helps |= {key: text for key, (_, text) in OPTIONS.items()}
+    made: Task[Any] = task(name=name, help=helps, iterable=["param"])(told(body))
+    return made
+
+
+def print_group(group: str, *, json: bool) -> None:
+    """The runbooks of a folder, the gravest first, with when to use each."""
+    from orchestrator import console, operations
+
+    found = [each for each in operations.list_runbooks() if each.group == group]
+    found.sort(key=lambda each: (each.severity or "P9", each.name))
+    if json:
+        console.print_json([dataclasses.asdict(each) for each in found])
+        return
+    for each in found:
+        severity = f"{each.severity}  " if each.severity else ""
+        print(f"{severity}{each.name}: {each.fault or each.title}")
+        for line in textwrap.wrap(each.description, 96):
+            print(f"    {line}")
+
+
+def _known_in(group: str, name: str) -> None:
+    from orchestrator import operations
+
+    names = [each.name for each in operations.list_runbooks() if each.group == group]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        raise NotFound(
+            f"there is no runbook {name!r} in {group}",
+            hint=f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}",
+        )
 
 
 def _signature(defaults: dict[str, Any]) -> inspect.Signature:
