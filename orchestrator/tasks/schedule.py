@@ -14,7 +14,7 @@ from orchestrator.tasks.placing import difference
 from orchestrator.tasks.scope import scope
 from orchestrator.tasks.service_manager import uses_systemd
 from orchestrator.tasks.supervisor import daemon_argv
-from orchestrator.tasks.systemd import Systemd
+from orchestrator.tasks.systemd_servers import Systemd
 from schemas.errors import StepFailed
 
 if TYPE_CHECKING:
