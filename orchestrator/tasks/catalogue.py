@@ -32,6 +32,7 @@ COLLECTIONS: tuple[str, ...] = (
     "http",
     "model",
     "notify",
+    "packages",
     "release",
     "schedule",
     "secret",
