@@ -37,6 +37,7 @@ COLLECTIONS: tuple[str, ...] = (
     "schedule",
     "secret",
     "service",
+    "systemd",
     "users",
 )
 """One module ``orchestrator/tasks/<name>.py`` each; a dash in a collection is ``_`` in its file."""
