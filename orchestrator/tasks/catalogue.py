@@ -33,6 +33,8 @@ COLLECTIONS: tuple[str, ...] = (
     "model",
     "notify",
     "packages",
+    "port",
+    "process",
     "release",
     "schedule",
     "secret",

@@ -172,27 +172,28 @@ def timer(
     if state == "absent":
         stopped = _timer_stopped(c, timer_unit)
         parts = [
-            unit.body(c, timer_unit, state="absent"),
-            unit.body(c, service_unit, state="absent"),
+            unit(c, timer_unit, state="absent"),
+            unit(c, service_unit, state="absent"),
         ]
         return joined([stopped, *parts])
     check_calendar(c, calendar)
     texts = units.timer_units(
         name, line, calendar, persistent=persistent, spread=spread, folder=folder
     )
-    parts = [unit.body(c, service_unit, content=texts[service_unit])]
-    parts.append(unit.body(c, timer_unit, content=texts[timer_unit], enabled=True))
+    parts = [unit(c, service_unit, content=texts[service_unit])]
+    parts.append(unit(c, timer_unit, content=texts[timer_unit], enabled=True))
     if scope(c).check:
         return joined(parts)
     wanted = "restarted" if parts[1].changed else "started"
-    return joined([*parts, service.body(c, timer_unit, state=wanted)])
+    return joined([*parts, service(c, timer_unit, state=wanted)])
 
 
 def _timer_stopped(c: Context, name: str) -> Outcome:
     try:
-        return service.body(c, name, state="stopped")
+        stopped: Outcome = service(c, name, state="stopped")
     except NotFound:
         return Outcome()
+    return stopped
 
 
 def joined(parts: Sequence[Outcome]) -> Outcome:

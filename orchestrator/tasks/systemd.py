@@ -72,7 +72,7 @@ def unit(
 
 def _remove(c: Context, name: str, *, user: bool) -> Outcome:
     switched = _switch(c, name, on=False, user=user)
-    gone = remove_file.body(c, str(units.folder_of(c, user=user) / name))
+    gone = remove_file(c, str(units.folder_of(c, user=user) / name))
     if not gone.changed:
         return Outcome(message="unchanged")
     if not scope(c).check:
