@@ -48,7 +48,7 @@ def unit(
         InvalidInput: not the name of a unit, or neither template nor content.
         StepFailed: systemd does not run on the host, or it refuses the unit.
     """
-    name = units.read_name(name)
+    name, at_boot = units.read_name(name), _flag(enabled)
     if state not in {"present", "absent"}:
         raise InvalidInput(f"{state!r} is not a state", hint="write present or absent")
     if state == "present" and bool(template) == bool(content):
@@ -62,12 +62,24 @@ def unit(
         units.reload_units(c, user=user)
     undo = (Inverse("systemd.daemon_reload"), *placed.undo) if placed.changed else ()
     switched = Outcome()
-    if enabled is not None:
-        switched = _switch(c, name, on=enabled, user=user, new=placed.changed)
+    if at_boot is not None:
+        switched = _switch(c, name, on=at_boot, user=user, new=placed.changed)
     if not placed.changed and not switched.changed:
         return Outcome(message="unchanged")
     told = [placed.message] * placed.changed + [switched.message] * switched.changed
     return Outcome(True, ", ".join(told), placed.diff + switched.diff, undo=undo + switched.undo)
+
+
+def _flag(value: bool | str | None) -> bool | None:
+    """An optional flag, which is a text when it comes from a command line.
+
+    Raises:
+        InvalidInput: another text than true or false.
+    """
+    known = {"true": True, "false": False, "": None}
+    if isinstance(value, str) and value.lower() not in known:
+        raise InvalidInput(f"enabled is {value!r}", hint="write true or false")
+    return known[value.lower()] if isinstance(value, str) else value
 
 
 def _remove(c: Context, name: str, *, user: bool) -> Outcome:

@@ -68,6 +68,9 @@ def user(
         make_home: make its home folder, when it is made.
         remove_home: remove its home folder too, when it is removed.
 
+    Outputs:
+        uid, home, unless it is absent.
+
     Raises:
         InvalidInput: no such state, or not the name of a user.
         StepFailed: not root, or the host refuses.
@@ -77,7 +80,7 @@ def user(
     if _is_absent(state):
         return _remove_user(c, found, with_home=remove_home)
     wanted: dict[str, object] = {
-        "uid": uid,
+        "uid": None if uid is None else _number(uid),
         "group": group or None,
         "home": home or None,
         "shell": shell or None,
@@ -202,12 +205,16 @@ def group(
         gid: its number.
         system: a number from the range of system groups, when it is made.
 
+    Outputs:
+        gid, unless it is absent.
+
     Raises:
         InvalidInput: no such state, or not the name of a group.
         StepFailed: not root, or the host refuses: it is somebody's primary group, perhaps.
     """
     accounts.read_name(name)
     absent, found = _is_absent(state), _gid(c, name)
+    gid = None if gid is None else _number(gid)
     if (found is None) if absent else (found is not None and gid in {None, found}):
         return Outcome(message="unchanged", outputs={} if found is None else {"gid": found})
     if absent:
@@ -226,7 +233,20 @@ def group(
     if found is not None:
         undo = [Inverse("users.user", {"name": one, "groups": [name]}) for one in members]
         undo.append(Inverse("users.group", {"name": name, "gid": found}))
-    return Outcome(changed=True, message=told, diff=diff, undo=tuple(undo))
+    made = None if absent else _gid(c, name)
+    outputs = {} if made is None else {"gid": made}
+    return Outcome(True, told, diff, outputs, tuple(undo))
+
+
+def _number(value: int | str) -> int:
+    """A number, which is a text when it comes from a command line.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not str(value).isdecimal():
+        raise InvalidInput(f"{value!r} is not the number of a user or group")
+    return int(value)
 
 
 def _group_fields(c: Context, name: str) -> list[str]:

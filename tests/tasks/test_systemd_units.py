@@ -53,6 +53,10 @@ class TestUnit:
         assert (host.folder / "app.service").read_text() == UNIT
         assert host.told() == ["daemon-reload", "enable app.service", "loginctl enable-linger ops"]
         assert not bench("systemd.unit", **given).changed
+        # From a command line a flag that may be left out is a text.
+        assert not bench("systemd.unit", **{**given, "enabled": "true"}).changed
+        with pytest.raises(InvalidInput, match="enabled is 'perhaps'"):
+            bench("systemd.unit", **{**given, "enabled": "perhaps"})
         bench.undo(outcome)
         assert host.told() == ["disable app.service", "daemon-reload"]
         assert list(host.folder.iterdir()) == []

@@ -76,6 +76,10 @@ class TestUser:
         assert account(name) == before
         assert not bench("users.user", name=name, groups=["adm"]).changed
 
+    def test_a_number_is_one(self, bench, name):
+        with pytest.raises(InvalidInput, match="not the number"):
+            bench("users.user", name=name, uid="1e3")
+
     def test_a_user_who_is_not_root_is_told(self, bench, name):
         host = dataclasses.replace(bench.scope.host, is_root=False, user="ops")
         attach(bench.context, dataclasses.replace(bench.scope, host=host))
@@ -86,7 +90,13 @@ class TestUser:
 class TestGroup:
     def test_is_made_once_renumbered_and_removed(self, bench, name):
         outcome = bench("users.group", name=name)
-        assert not bench("users.group", name=name).changed
+        number = outcome.outputs["gid"]
+        # From a command line a number is a text.
+        assert not bench("users.group", name=name, gid=str(number)).changed
+        other = bench("users.group", name=name, gid=number + 1000)
+        assert other.outputs["gid"] == number + 1000
+        bench.undo(other)
+        assert not bench("users.group", name=name, gid=number).changed
         bench.undo(outcome)
         assert not bench("users.group", name=name, state="absent").changed
 
