@@ -34,6 +34,9 @@ steps:
   - id: nightly
     task: schedule.cron
     with: {{name: app-report, at: "0 3 * * *", line: "date +%F"}}
+  - id: key
+    task: users.authorized_key
+    with: {{user: "{{{{ host.user }}}}", key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 on call"}}
   - id: breaks
     run: "test -e {folder}/fine"
     undo: {{none: it only looks}}
@@ -69,11 +72,12 @@ def test_a_run_that_breaks_takes_everything_back_and_a_good_one_is_unchanged_the
     broken = ops.run(text)
     assert broken.state == "rolled_back", broken.record.error
     assert states(broken)["nightly"] == "changed"
-    assert host.run(f"ls {folder}; crontab -l").stdout.splitlines() == ["app.log"]
+    assert host.run(f"ls {folder}; crontab -l; ls -d .ssh").stdout.splitlines() == ["app.log"]
     host.run(f"touch {folder}/fine")
     first = ops.run(text)
     assert first.state == "succeeded", first.record.error
     assert "password of 20" in (folder / "app.log").read_text()
+    assert host.run("cat .ssh/authorized_keys").stdout.endswith("on call\n")
     assert "date +\\%F" in host.run("crontab -l").stdout
     second = ops.run(text)
     assert set(states(second).values()) == {"ok", "changed"}
