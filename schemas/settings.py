@@ -72,6 +72,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mahavishnu.url", "MAHAVISHNU_URL", "url", "", "3 step 7", "where clients find the mahavishnu server, such as https://host:port; empty: on this machine"),
     Setting("mahavishnu.ca_file", "MAHAVISHNU_CA_FILE", "path", "", "3 step 7", "CA that signed the certificate at the url (PEM); empty: those of the system"),
     Setting("mahavishnu.token_file", "MAHAVISHNU_TOKEN_FILE", "path", "", "3 step 7", "file with the token for the mahavishnu server (0600); empty: made from the key ring"),
+    Setting("mahavishnu.notify_urls", "MAHAVISHNU_NOTIFY_URLS", "secret", "", "8.4", "where notify.send tells people, as Apprise writes it: mailtos://..., slack://...; more than one with spaces between"),
     Setting("mahavishnu.log_level", "MAHAVISHNU_LOG_LEVEL", "text", "INFO", "2.2", "least level that is logged", choices=LEVELS),
     Setting("mahavishnu.log_format", "MAHAVISHNU_LOG_FORMAT", "text", "logfmt", "5.4", "shape of a log line", choices=("logfmt", "json")),
     Setting("mahavishnu.debug", "MAHAVISHNU_DEBUG", "flag", False, "2.2", "show tracebacks"),

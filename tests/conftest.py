@@ -22,6 +22,8 @@ PACKAGES = {
     "zsh": "zsh",
     "npx": "npm",
     "faketime": "faketime",
+    "apt-get": "apt",
+    "useradd": "passwd",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

@@ -32,11 +32,16 @@ COLLECTIONS: tuple[str, ...] = (
     "http",
     "model",
     "notify",
+    "packages",
+    "port",
+    "process",
     "program",
     "release",
     "schedule",
     "secret",
     "service",
+    "systemd",
+    "users",
 )
 """One module ``orchestrator/tasks/<name>.py`` each; a dash in a collection is ``_`` in its file."""
 

@@ -2,6 +2,36 @@
 
 from __future__ import annotations
 
+import re
+
+from schemas.errors import InvalidInput
+
+_FIELD = r"[0-9A-Za-z*,/~-]+"
+_TIMES = re.compile(
+    rf"{_FIELD}( {_FIELD}){{4}}|@(reboot|yearly|annually|monthly|weekly|daily|midnight|hourly)"
+)
+
+
+def job_line(at: str, line: str) -> str:
+    """A line of a crontab (crontab(5): ``%`` ends a command).
+
+    Args:
+        at: five fields, or a word such as ``@daily``.
+        line: what sh runs.
+
+    Raises:
+        InvalidInput: not such times, or more or less than one line.
+    """
+    times = " ".join(at.split())
+    if not _TIMES.fullmatch(times):
+        raise InvalidInput(
+            f"{at!r} is not a time for cron",
+            hint='minute hour day month weekday: "0 2 * * *", or @daily, @reboot',
+        )
+    if not line.strip() or "\n" in line:
+        raise InvalidInput("cron runs one line", hint="put more than one into a script")
+    return f"{times} {line}".replace("%", "\\%")
+
 
 def block_of(text: str, name: str) -> list[str] | None:
     """The lines of the block ``name``; None when there is no such block."""

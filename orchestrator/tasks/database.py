@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from invoke.tasks import task
 
@@ -12,12 +13,14 @@ from orchestrator.tasks.placing import look
 from orchestrator.tasks.release_record import current_release
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput, StepFailed
-from schemas.units import format_size
+from schemas.units import format_size, parse_duration
 
 if TYPE_CHECKING:
     from invoke.context import Context
 
 _TIMEOUT = 1800.0
+_START_SECONDS = 30.0
+"""How long the command may take beside the query itself."""
 
 
 @task
@@ -75,6 +78,59 @@ def backup(c: Context, release: str = "", reason: str = "", when_down: str = "fa
     told = f"{made['name']}, {format_size(made['size'])}, {made['sessions']} sessions"
     diff = f"+ {made['directory']}/{made['name']}\n"
     return Outcome(changed=True, message=told, diff=diff, outputs=made)
+
+
+@task
+def query(c: Context, sql: str, limit: int = 100, timeout: str = "10s") -> Outcome:
+    """Ask the tracker's database with one SQL query that only reads (guide 7.1).
+
+    The tracker runs it on a copy, in a process that reaches no file and no network.
+
+    Args:
+        c: the task's Context or Connection.
+        sql: the query; it gets there through standard input.
+        limit: rows at most.
+        timeout: how long it may take; 60s at most.
+
+    Outputs:
+        rows: a mapping each, by column; count: how many they are; more: whether there are more.
+
+    Raises:
+        StepFailed: no release is in use, or the tracker refuses the query.
+    """
+    if current_release(c) is None:
+        raise StepFailed(
+            "no release is in use to ask with", where=scope(c).host.name, hint="invoke deploy first"
+        )
+    words = ["db", "query", "--json", "--limit", str(int(limit)), "--timeout", timeout, "-"]
+    seconds = parse_duration(timeout) + _START_SECONDS
+    result = programs.run(
+        c, "session-buddy", words, input=sql, timeout=seconds, check=False, as_server=True
+    )
+    if not result:
+        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+        raise StepFailed(
+            f"the query was not answered: {'; '.join(lines[:3]).removeprefix('error: ')}",
+            where=scope(c).host.name,
+            hint="try it by hand: session-buddy db query",
+        )
+    rows = _rows(result.stdout)
+    more = len(rows) >= int(limit) and bool(result.stderr.strip())
+    told = f"{len(rows)} row{'' if len(rows) == 1 else 's'}" + ", and there are more" * more
+    return Outcome(message=told, outputs={"rows": rows, "count": len(rows), "more": more})
+
+
+def _rows(text: str) -> list[dict[str, Any]]:
+    try:
+        rows = json.loads(text)
+    except ValueError:
+        rows = None
+    if not isinstance(rows, list):
+        raise StepFailed(
+            "session-buddy db query did not answer with rows",
+            hint="are they more than 2 MB? ask for fewer columns or rows",
+        )
+    return rows
 
 
 def _answers(c: Context, current: str | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from invoke.tasks import task
 from orchestrator.tasks.fetching import get
 from orchestrator.tasks.outcome import Outcome
 from orchestrator.tasks.scope import scope
-from schemas.errors import StepFailed
+from schemas.errors import InvalidInput, StepFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,8 @@ def check(
     contains: str = "",
     expects: Mapping[str, Any] | None = None,
     wait: float = 5.0,
+    matches: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> Outcome:
     """See that a URL answers as it should, asked from the host.
 
@@ -39,20 +42,30 @@ def check(
         contains: text that the body must hold.
         expects: values that the JSON body must have, by dotted path: ``{"status": "healthy"}``.
         wait: seconds for the answer.
+        matches: a regular expression (Python's) that is found in the body; a line of it is enough.
+        headers: regular expressions that the answer's headers match as a whole, by name.
 
     Outputs:
-        status, body.
+        status, body; headers, when some are expected.
 
     Raises:
+        InvalidInput: not a URL, or not a regular expression.
         StepFailed: it does not answer, or not so.
     """
-    answer = get(c, url, wait, own=_is_own(c, url))
+    patterns = {name: _pattern(str(text)) for name, text in (headers or {}).items()}
+    wanted = _pattern(matches)
+    answer = get(c, url, wait, own=_is_own(c, url), headers=bool(patterns))
     if not answer.status:
         raise StepFailed(f"{url} does not answer: {answer.error}", where=scope(c).host.name)
     fault = fault_of(answer.status, answer.body, status, contains, expects or {})
+    if not fault and not wanted.search(answer.body):
+        fault = f"answers with nothing that matches {matches!r}: {_short(answer.body)}"
+    fault = fault or header_fault(answer.headers, patterns)
     if fault:
         raise StepFailed(f"{url} {fault}", where=scope(c).host.name)
-    outputs = {"status": answer.status, "body": answer.body}
+    outputs: dict[str, Any] = {"status": answer.status, "body": answer.body}
+    if patterns:
+        outputs["headers"] = dict(answer.headers)
     return Outcome(message=f"answers {answer.status}", outputs=outputs)
 
 
@@ -63,6 +76,24 @@ def _is_own(c: Context, url: str) -> bool:
     return f"{asked.scheme}://{asked.netloc}" in {
         settings.local_url(server) for server in ("session_buddy", "mahavishnu")
     }
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text, re.MULTILINE)
+    except re.error as error:
+        raise InvalidInput(f"{text!r} is not a regular expression: {error}") from None
+
+
+def header_fault(found: Mapping[str, str], wanted: Mapping[str, re.Pattern[str]]) -> str:
+    """What is wrong with the headers of an answer; empty when nothing is."""
+    for name, pattern in wanted.items():
+        value = found.get(name.lower())
+        if value is None:
+            return f"answers without the header {name}"
+        if not pattern.fullmatch(value):
+            return f"answers with {name}: {_short(value)}, which is not {pattern.pattern}"
+    return ""
 
 
 def fault_of(status: int, body: str, wanted: int, contains: str, expects: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ def run(
     timeout: float = 60.0,
     check: bool = True,
     as_server: bool = False,
+    input: str | None = None,  # noqa: A002 -- subprocess's name for it
 ) -> command.Result:
     """Run a program of a release.
 
@@ -46,6 +47,7 @@ def run(
         check: raise when it fails.
         as_server: with the environment that the service manager gives to a server, so that nothing
             that this shell exports counts.
+        input: what it reads from standard input.
 
     Raises:
         CommandFailed: it failed (with ``check``), or did not end in time.
@@ -55,7 +57,7 @@ def run(
     if as_server:
         kept = {"HOME": str(scope(c).host.home), "PATH": SYSTEM_PATH, **environment(c)}
         words = ["env", "-i", *(f"{name}={value}" for name, value in kept.items()), *words]
-    return command.run(c, words, env=environment(c), timeout=timeout, check=check)
+    return command.run(c, words, env=environment(c), timeout=timeout, check=check, input=input)
 
 
 def answer(result: command.Result, what: str) -> dict[str, Any]:

@@ -1,9 +1,12 @@
-"""The key ring: made once, and shown only as fingerprints."""
+"""The key ring, made once and shown only as fingerprints; secrets put into files on the host."""
 
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +14,8 @@ from invoke.tasks import task
 
 from orchestrator.tasks import command
 from orchestrator.tasks.outcome import Inverse, Outcome
-from orchestrator.tasks.placing import look
+from orchestrator.tasks.placing import absolute, look, read_mode
+from orchestrator.tasks.placing import place as place_file
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput, StepFailed
 from schemas.keyring import SECRET_SETTINGS, check_secret, fingerprint, new_key
@@ -117,6 +121,71 @@ def _with_current(keys: list[dict[str, str]]) -> list[dict[str, str]]:
 def _write(c: Context, ring: dict[str, Any]) -> None:
     content = (json.dumps(ring, indent=2) + "\n").encode()
     command.write_file(c, scope(c).places.keyring, content, _PRIVATE)
+
+
+@task
+def place(
+    c: Context,
+    dest: str,
+    value: str = "",
+    env: str = "",
+    key: str = "",
+    variable: str = "",
+    mode: str = "0600",
+) -> Outcome:
+    """Put a secret into a file that others cannot read; neither it nor a former one is ever shown.
+
+    It goes to the host through standard input. One of ``value``, ``env`` and ``key`` says which.
+
+    Args:
+        c: the task's Context or Connection.
+        dest: an absolute path on the host.
+        value: the secret, from a parameter that is declared ``secret: true``.
+        env: a variable of this machine's environment that has it.
+        key: a server whose current key of the host's key ring it is: ``mahavishnu``.
+        variable: write it as ``VARIABLE='...'``, for ``EnvironmentFile=`` and ``process.start``.
+        mode: permission bits; nothing for others.
+
+    Raises:
+        InvalidInput: none or more than one of the three, an empty one, a mode that lets others in.
+        StepFailed: it cannot be written.
+    """
+    bits, path = read_mode(mode), absolute(dest)
+    if bits & stat.S_IRWXO:
+        raise InvalidInput(f"mode {mode} lets others read a secret", hint='write "0600" or "0640"')
+    secret = _given(c, value=value, env=env, key=key)
+    if variable and not variable.isidentifier():
+        raise InvalidInput(f"{variable!r} is not the name of a variable", hint="write DB_PASSWORD")
+    text = f"{variable}={shlex.quote(secret)}\n" if variable else secret
+    scope(c).secrets.add(text)
+    placed = place_file(c, path, text.encode(), bits)
+    if not placed.changed:
+        return placed
+    return replace(placed, diff=f"  {path}: another content (not shown), mode {bits:04o}\n")
+
+
+def _given(c: Context, *, value: str, env: str, key: str) -> str:
+    sources = {"value": value, "env": env, "key": key}
+    named = [name for name, given in sources.items() if given]
+    if len(named) != 1:
+        raise InvalidInput(
+            "a secret has one source" if named else "there is no secret to place",
+            hint="write one of value, env, key, and see that it is not empty",
+        )
+    secret = value
+    if env:
+        secret = os.environ.get(env, "")
+        if not secret:
+            raise InvalidInput(
+                f"{env} is not set on this machine", hint=f"{env}=... invoke ..., or export it"
+            )
+    elif key:
+        ring = read_keyring(c) or {"keys": {}}
+        secret = str(_current(ring, key)["secret"]) if key in ring["keys"] else ""
+        if not secret:
+            raise InvalidInput(f"the key ring has no key for {key}", hint="invoke secret.generate")
+    scope(c).secrets.add(secret)
+    return secret
 
 
 @task

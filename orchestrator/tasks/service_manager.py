@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.tasks import command
 from orchestrator.tasks.scope import scope
 from orchestrator.tasks.supervisor import Supervisor
-from orchestrator.tasks.systemd import Systemd
+from orchestrator.tasks.systemd_servers import Systemd
 from tracker.web.manager import SYSTEMD_RUNS
 
 if TYPE_CHECKING:

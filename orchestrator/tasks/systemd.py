@@ -1,160 +1,236 @@
-"""The service manager systemd: a unit for each server, the system's for root, else the user's."""
+"""Units of the user's own under systemd: placed, enabled, started, stopped, reloaded."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+import time
+from typing import TYPE_CHECKING
 
-from orchestrator.tasks import command
+from invoke.tasks import task
+
+from orchestrator.tasks import command, units
 from orchestrator.tasks.config import rendered
-from orchestrator.tasks.managed import SERVERS, Managed
-from orchestrator.tasks.outcome import Inverse, Outcome
-from orchestrator.tasks.placing import look, place
+from orchestrator.tasks.files import remove as remove_file
+from orchestrator.tasks.outcome import Inverse, Outcome, PartlyDone
 from orchestrator.tasks.scope import scope
-from tracker.web.manager import systemctl, unit_name
+from schemas.errors import InvalidInput, NotFound, StepFailed
+from schemas.units import parse_duration
 
 if TYPE_CHECKING:
     from invoke.context import Context
 
-    from tracker.web.manager import Action
+_TAIL = 10
+_POLL = 0.1
 
-_TAIL = 20
+
+@task
+def unit(
+    c: Context,
+    name: str,
+    template: str = "",
+    content: str = "",
+    state: str = "present",
+    enabled: bool | None = None,
+) -> Outcome:
+    """Have a unit in place, which ``systemd-analyze verify`` accepts, or none of that name.
+
+    It is the system's for root and with ``sudo: true``, else the user's own. systemd reads it
+    again; nothing is started or restarted: that is ``systemd.service``.
+
+    Args:
+        c: the task's Context or Connection.
+        name: such as ``app.service``; without a kind it is a service.
+        template: a file in ``templates/`` that renders to it, or an absolute path.
+        content: the unit itself, in place of a template.
+        state: ``present`` or ``absent``; an absent one is disabled first, not stopped.
+        enabled: whether it starts at boot; left as it is when not said.
+
+    Raises:
+        InvalidInput: not the name of a unit, or neither template nor content.
+        StepFailed: systemd does not run on the host, or it refuses the unit.
+    """
+    name, at_boot = units.read_name(name), _flag(enabled)
+    if state not in {"present", "absent"}:
+        raise InvalidInput(f"{state!r} is not a state", hint="write present or absent")
+    if state == "present" and bool(template) == bool(content):
+        raise InvalidInput("a unit is made of a template or of content", hint="write one of them")
+    user = units.need_systemd(c)
+    if state == "absent":
+        return _remove(c, name, user=user)
+    text = content or rendered(c, template)
+    placed = units.place_unit(c, name, text if text.endswith("\n") else f"{text}\n", user=user)
+    if placed.changed and not scope(c).check:
+        units.reload_units(c, user=user)
+    undo = (Inverse("systemd.daemon_reload"), *placed.undo) if placed.changed else ()
+    switched = Outcome()
+    if at_boot is not None:
+        switched = _switch(c, name, on=at_boot, user=user, new=placed.changed)
+    if not placed.changed and not switched.changed:
+        return Outcome(message="unchanged")
+    told = [placed.message] * placed.changed + [switched.message] * switched.changed
+    return Outcome(True, ", ".join(told), placed.diff + switched.diff, undo=undo + switched.undo)
 
 
-class Systemd:
-    """See ``ServiceManager``."""
+def _flag(value: bool | str | None) -> bool | None:
+    """An optional flag, which is a text when it comes from a command line.
 
-    name = "systemd"
+    Raises:
+        InvalidInput: another text than true or false.
+    """
+    known = {"true": True, "false": False, "": None}
+    if isinstance(value, str) and value.lower() not in known:
+        raise InvalidInput(f"enabled is {value!r}", hint="write true or false")
+    return known[value.lower()] if isinstance(value, str) else value
 
-    def __init__(self, c: Context) -> None:
-        self._c = c
-        self._host = scope(c).host
-        self._user = not self._host.is_root
 
-    def _path(self, server: str) -> Path:
-        own = self._host.home / ".config" / "systemd" / "user"
-        return (own if self._user else Path("/etc/systemd/system")) / unit_name(server)
+def _remove(c: Context, name: str, *, user: bool) -> Outcome:
+    switched = _switch(c, name, on=False, user=user)
+    gone = remove_file(c, str(units.folder_of(c, user=user) / name))
+    if not gone.changed:
+        return Outcome(message="unchanged")
+    if not scope(c).check:
+        units.reload_units(c, user=user)
+    undo = (*switched.undo, Inverse("systemd.daemon_reload"), *gone.undo)
+    return Outcome(True, gone.message, switched.diff + gone.diff, undo=undo)
 
-    def install(self) -> Outcome:
-        """Render the units.
 
-        Raises:
-            StepFailed: ``systemd-analyze verify`` refuses a unit.
-        """
-        mode = " --user" if self._user else ""
-        first = all(look(self._c, self._path(server)).kind == "nothing" for server in SERVERS)
-        placed = [
-            place(
-                self._c,
-                self._path(server),
-                rendered(self._c, f"{unit_name(server)}.j2").encode(),
-                0o644,
-                validate=f"systemd-analyze{mode} verify {{file}}",
-            )
-            for server in SERVERS
-        ]
-        changed = [outcome for outcome in placed if outcome.changed]
-        if not changed:
-            return Outcome(message="unchanged")
-        if not scope(self._c).check:
-            self._call("daemon-reload")
-        undo = tuple(inverse for outcome in changed for inverse in outcome.undo)
-        return Outcome(
-            changed=True,
-            message=f"{len(changed)} units written",
-            diff="".join(outcome.diff for outcome in changed),
-            undo=(Inverse("service.uninstall", {}),) if first else undo,
+@task
+def daemon_reload(c: Context) -> Outcome:
+    """Have systemd read its units again.
+
+    Raises:
+        StepFailed: systemd does not run on the host.
+    """
+    user = units.need_systemd(c)
+    if not scope(c).check:
+        units.reload_units(c, user=user)
+    return Outcome(message="units read again")
+
+
+@task
+def enable(c: Context, name: str, enabled: bool = True) -> Outcome:
+    """Have a unit start at boot (a user's own: with its lingering manager), or no longer.
+
+    Raises:
+        NotFound: there is no such unit.
+        StepFailed: systemd does not run on the host, or the unit cannot be enabled.
+    """
+    user = units.need_systemd(c)
+    return _switch(c, units.read_name(name), on=enabled, user=user)
+
+
+def _switch(c: Context, name: str, *, on: bool, user: bool, new: bool = False) -> Outcome:
+    answer = command.run(c, units.systemctl_argv("is-enabled", [name], user=user), check=False)
+    now = answer.stdout.strip()
+    if now.startswith("enabled") == on:
+        return Outcome(message="unchanged")
+    told = "enabled" if on else "disabled"
+    if on and now in {"static", "masked", "generated", "transient"}:
+        raise StepFailed(
+            f"{name} is {now} and cannot be enabled",
+            where=scope(c).host.name,
+            hint="give it an [Install] section" if now == "static" else "see: systemctl status",
         )
+    # Of a unit that is about to be written systemd knows nothing yet.
+    if on and not now and not (new and scope(c).check):
+        raise NotFound(f"there is no unit {name}", where=scope(c).host.name)
+    diff = f"  {name}: {now or 'disabled'} -> {told}\n"
+    if scope(c).check:
+        return Outcome(changed=True, message=f"would be {told}", diff=diff)
+    command.run(c, units.systemctl_argv("enable" if on else "disable", [name], user=user))
+    if on and user:
+        # Without it the user's units start at login only, and end with the last session.
+        command.run(c, ["loginctl", "enable-linger", scope(c).host.user], check=False)
+    undo = Inverse("systemd.enable", {"name": name, "enabled": not on})
+    return Outcome(True, told, diff, undo=(undo,))
 
-    def start_at_boot(self, enabled: bool) -> bool:
-        """Have the units start when the machine does, or no longer.
 
-        Returns:
-            Whether that is a change.
-        """
-        units = [unit_name(server) for server in SERVERS]
-        shown = command.run(self._c, [*self._words("is-enabled"), *units], check=False)
-        wanted = "enabled" if enabled else "disabled"
-        if shown.stdout.split() == [wanted] * len(units):
-            return False
-        if not scope(self._c).check:
-            command.run(self._c, [*self._words("enable" if enabled else "disable"), *units])
-            if enabled and self._user:
-                # Without it the user's units start at login only, and end with the last session.
-                command.run(self._c, ["loginctl", "enable-linger", self._host.user], check=False)
-        return True
+@task
+def service(c: Context, name: str, state: str = "started", wait: str = "30s") -> Outcome:
+    """Have a unit of the user's own started or stopped, or restart or reload it.
 
-    def uninstall(self) -> Outcome:
-        """Stop and disable the units, and remove them."""
-        paths = [path for path in map(self._path, SERVERS) if look(self._c, path).kind != "nothing"]
-        if not paths:
-            return Outcome(message="unchanged")
-        if not scope(self._c).check:
-            self._stop_both()
-            named = [path.name for path in paths]
-            command.run(self._c, [*self._words("disable"), *named], check=False)
-            command.run(self._c, ["rm", "-f", "--", *paths])
-            self._call("daemon-reload")
-        diff = "".join(f"- {path}\n" for path in paths)
-        return Outcome(changed=True, message="stopped and removed", diff=diff)
+    The undo of a start is a stop and the other way round. A restart or reload of one that ran is
+    not undone.
 
-    def look(self, server: str) -> Managed:
-        """How the unit is; changes nothing."""
-        shown = self._show(server)
-        pid = int(shown.get("MainPID") or 0)
-        state = shown.get("ActiveState", "unknown")
-        return Managed(
-            pid=pid or None,
-            state=state,
-            given_up=state == "failed",
-            idle=state in {"inactive", "failed"},
-            starting=state == "activating" and bool(pid),
+    Args:
+        c: the task's Context or Connection.
+        name: such as ``app.service``; without a kind it is a service.
+        state: ``started``, ``stopped``, ``restarted``, ``reloaded``; the last two start one that
+            does not run.
+        wait: how long it may take until it is active.
+
+    Outputs:
+        pid, state.
+
+    Raises:
+        InvalidInput: no such state.
+        NotFound: there is no such unit.
+        StepFailed: systemd does not run on the host; or the unit failed, with the end of its log.
+    """
+    name, wanted = units.read_name(name), _state(state)
+    user = units.need_systemd(c)
+    shown = _shown(c, name, user=user)
+    if shown.get("LoadState") == "not-found":
+        raise NotFound(
+            f"there is no unit {name}", where=scope(c).host.name, hint="systemd.unit makes one"
         )
+    verbs, before = units.verbs_for(wanted, shown), shown.get("ActiveState", "unknown")
+    if not verbs:
+        return Outcome(message=f"unchanged, {before}", outputs=_outputs(shown))
+    if scope(c).check:
+        return Outcome(True, f"would be {state}", f"  {name}: {before}, {verbs[-1]}\n")
+    undo: tuple[Inverse, ...] = ()
+    if verbs[-1] in {"start", "stop"} or before in {"inactive", "failed"}:
+        back = "started" if verbs[-1] == "stop" else "stopped"
+        undo = (Inverse("systemd.service", {"name": name, "state": back}),)
+    for verb in verbs:
+        names = [] if verb == "daemon-reload" else [name]
+        # Why it failed is in its log, which is told below.
+        command.run(c, units.systemctl_argv(verb, names, user=user), check=verb != verbs[-1])
+    after = _settled(c, name, parse_duration(wait), user=user)
+    now = after.get("ActiveState", "unknown")
+    diff = f"  {name}: {before} -> {now}\n"
+    outcome = Outcome(True, f"{state}: {now}", diff, _outputs(after), undo)
+    if (now == "active") == (wanted == "stopped") and not _ran_through(after):
+        raise PartlyDone(
+            f"{name} is {now} ({after.get('Result', '')}): {_log_tail(c, name, user=user)}",
+            outcome,
+            where=scope(c).host.name,
+            hint=f"journalctl {'--user-unit' if user else '--unit'} {name} says more",
+        )
+    return outcome
 
-    def refresh(self, server: str) -> Managed:
-        """Have systemd read the unit again when its file is newer than what it knows."""
-        if self._show(server).get("NeedDaemonReload") == "yes":
-            self._call("daemon-reload")
-        return self.look(server)
 
-    def start(self, server: str) -> None:
-        """Start the unit."""
-        self._call("start", server)
+def _ran_through(shown: dict[str, str]) -> bool:
+    """Whether a unit of ``Type=oneshot`` did what it had to."""
+    return shown.get("ActiveState") == "inactive" and shown.get("Result") == "success"
 
-    def restart(self, server: str) -> None:
-        """Restart the unit."""
-        self._call("restart", server)
 
-    def stop(self, server: str) -> None:
-        """Stop the unit."""
-        self._call("stop", server)
+def _state(state: str) -> units.State:
+    for one in units.STATES:
+        if one == state:
+            return one
+    raise InvalidInput(f"{state!r} is not a state", hint=f"write one of {', '.join(units.STATES)}")
 
-    def shut_down(self) -> bool:
-        """Stop both units; systemd itself is not ours."""
-        ran = [server for server in SERVERS if not self.look(server).idle]
-        self._stop_both()
-        return bool(ran)
 
-    def _stop_both(self) -> None:
-        for server in reversed(SERVERS):
-            self.stop(server)
+def _shown(c: Context, name: str, *, user: bool) -> dict[str, str]:
+    return units.shown_in(command.run(c, units.show_argv(name, user=user)).stdout)
 
-    def log_tail(self, server: str) -> list[str]:
-        """The last lines in the journal."""
-        unit = ["--user-unit" if self._user else "--unit", unit_name(server)]
-        argv = ["journalctl", "--no-pager", "-o", "cat", "-n", str(_TAIL), *unit]
-        return command.run(self._c, argv, check=False).stdout.splitlines()
 
-    def _show(self, server: str) -> dict[str, str]:
-        wanted = "--property=MainPID,ActiveState,NeedDaemonReload"
-        answer = command.run(self._c, [*self._words("show"), wanted, unit_name(server)])
-        return dict(line.partition("=")[::2] for line in answer.stdout.splitlines())
+def _settled(c: Context, name: str, wait: float, *, user: bool) -> dict[str, str]:
+    deadline = time.monotonic() + scope(c).remaining(wait)
+    while True:
+        shown = _shown(c, name, user=user)
+        busy = shown.get("ActiveState") in {"activating", "deactivating", "reloading"}
+        if not busy or time.monotonic() > deadline:
+            return shown
+        time.sleep(_POLL)
 
-    def _words(self, action: str) -> list[str]:
-        return ["systemctl", *(["--user"] if self._user else []), "--no-ask-password", action]
 
-    def _call(self, action: Action | Literal["daemon-reload"], server: str = "") -> None:
-        unit = unit_name(server) if server else ""
-        argv = systemctl(action, unit, user=self._user)
-        # Its failure shows in the server's own health, which is waited for.
-        command.run(self._c, argv, check=action == "daemon-reload")
+def _outputs(shown: dict[str, str]) -> dict[str, object]:
+    return {"pid": int(shown.get("MainPID") or 0), "state": shown.get("ActiveState", "unknown")}
+
+
+def _log_tail(c: Context, name: str, *, user: bool) -> str:
+    which = ["--user-unit" if user else "--unit", name]
+    argv = ["journalctl", "--no-pager", "-o", "cat", "-n", str(_TAIL), *which]
+    return " | ".join(command.run(c, argv, check=False).stdout.splitlines()[-3:])

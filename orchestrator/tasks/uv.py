@@ -100,14 +100,7 @@ def run(
         raise StepFailed(
             "uv is not installed beside this program", hint="install it there: pip install uv"
         ) from None
-    own = any(path.is_file() for path in _uv_files(os.environ))
-    environ = dict(env or {})
-    if not own:
-        environ |= index_environment(os.environ, _pip_files(os.environ))
-    for value in environ.values():
-        # An index's address may carry a password.
-        if "@" in value:
-            scope(control).secrets.add(value)
+    environ = {**(env or {}), **index_of_pip(control)}
     try:
         words = [*OWNER_WRITES, str(program), *arguments]
         command.run(control, words, env={**environ, **QUIET}, timeout=timeout)
@@ -120,6 +113,22 @@ def run(
             where=error.where,
             hint="is the package index reachable? UV_DEFAULT_INDEX=https://... names another one",
         ) from None
+
+
+def index_of_pip(control: Context) -> dict[str, str]:
+    """Variables that tell uv on this machine what pip knows of indexes; their passwords are masked.
+
+    Raises:
+        InvalidInput: pip's configuration cannot be read.
+    """
+    if any(path.is_file() for path in _uv_files(os.environ)):
+        return {}
+    environ = index_environment(os.environ, _pip_files(os.environ))
+    for value in environ.values():
+        # An index's address may carry a password.
+        if "@" in value:
+            scope(control).secrets.add(value)
+    return environ
 
 
 def _reason(told: str) -> str:

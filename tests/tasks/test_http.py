@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from orchestrator.tasks.fetching import get, is_loopback
+from orchestrator.tasks.fetching import get, is_loopback, split_headers
 from orchestrator.tasks.http import fault_of
 from schemas.errors import InvalidInput, StepFailed
 
@@ -63,6 +63,27 @@ class TestCheck:
 
     def test_the_body_is_the_body_whatever_asked(self, bench, url):
         assert json.loads(get(bench.context, url).body) == BODY
+        assert json.loads(get(bench.context, url, headers=True).body) == BODY
+
+    def test_headers_and_a_pattern_in_the_body(self, bench, url):
+        expected = {"content-length": r"\d+", "Server": "BaseHTTP/.*"}
+        outcome = bench("http.check", url=url, headers=expected, matches='"Data[a-z]+"')
+        assert outcome.outputs["headers"]["content-length"] == str(len(json.dumps(BODY)))
+
+    @pytest.mark.parametrize(
+        ("expected", "fault"),
+        [
+            ({"headers": {"X-Cache": "HIT"}}, "answers without the header X-Cache"),
+            (
+                {"headers": {"Content-Length": "0"}},
+                r"answers with Content-Length: \d+, which is not",
+            ),
+            ({"matches": "^Database"}, "nothing that matches"),
+        ],
+    )
+    def test_another_header_or_body_is_told(self, bench, url, expected, fault):
+        with pytest.raises(StepFailed, match=fault):
+            bench("http.check", url=url, **expected)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +118,13 @@ def test_only_loopback_goes_past_a_proxy(url, loopback):
 def test_what_is_no_url_is_refused(bench):
     with pytest.raises(InvalidInput, match="http://"):
         bench("http.check", url="file:///etc/passwd")
+
+
+def test_what_is_no_pattern_is_refused(bench, url):
+    with pytest.raises(InvalidInput, match="not a regular expression"):
+        bench("http.check", url=url, matches="(")
+
+
+def test_answers_in_between_are_passed_over():
+    text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/2 200 \r\nA: 1\r\na: 2\r\n\r\nHTTP/ body\r\n\r\n"
+    assert split_headers(text) == ({"a": "1, 2"}, "HTTP/ body\r\n\r\n")

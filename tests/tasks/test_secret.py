@@ -2,6 +2,7 @@
 
 import json
 import stat
+import subprocess
 
 import pytest
 
@@ -115,3 +116,60 @@ def test_what_is_no_ring_is_told_and_left(bench, text):
     with pytest.raises(InvalidInput, match="not a key ring"):
         bench("secret.generate")
     assert bench.places.keyring.read_text() == text
+
+
+class TestPlace:
+    @pytest.fixture
+    def file(self, tmp_path):
+        return tmp_path / "etc" / "pass word"
+
+    def test_a_secret_of_this_machine_gets_into_a_closed_file_once(self, bench, file, monkeypatch):
+        monkeypatch.setenv("APP_PASSWORD", GIVEN)
+        given = {"dest": str(file), "env": "APP_PASSWORD"}
+        checked = bench.checked("secret.place", **given)
+        assert (checked.changed, file.exists()) == (True, False)
+        outcome = bench("secret.place", **given)
+        assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (GIVEN, 0o600)
+        assert not bench("secret.place", **given).changed
+        assert GIVEN not in f"{checked} {outcome}"
+        assert bench.scope.secrets.is_in(GIVEN)
+        bench.undo(outcome)
+        assert not file.exists()
+
+    def test_a_former_one_comes_back_and_neither_is_shown(self, bench, file):
+        bench("secret.place", dest=str(file), value="the-former-one")
+        outcome = bench("secret.place", dest=str(file), value=GIVEN)
+        assert "the-former-one" not in str(outcome)
+        assert GIVEN not in str(outcome)
+        bench.undo(outcome)
+        assert file.read_text() == "the-former-one"
+
+    def test_a_key_of_the_ring(self, bench, file):
+        bench("secret.generate")
+        bench("secret.place", dest=str(file), key="mahavishnu", mode="0640")
+        assert file.read_text() in secrets_in(bench)
+        assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+    def test_as_a_variable_that_a_shell_reads_back(self, bench, file):
+        value = 'it\'s $5 "a" line'
+        bench("secret.place", dest=str(file), value=value, variable="APP_PASSWORD")
+        script = '. "$1"; printf %s "$APP_PASSWORD"'
+        read = subprocess.run(["sh", "-c", script, "sh", file], capture_output=True, check=True)
+        assert read.stdout.decode() == value
+
+    @pytest.mark.parametrize(
+        ("arguments", "fault"),
+        [
+            ({}, "no secret to place"),
+            ({"value": "a", "env": "B"}, "one source"),
+            ({"env": "NOT_SET_ANYWHERE"}, "NOT_SET_ANYWHERE is not set"),
+            ({"key": "nobody"}, "no key for nobody"),
+            ({"value": "secret-value", "mode": "0644"}, "lets others read"),
+            ({"value": "secret-value", "variable": "a b"}, "not the name of a variable"),
+        ],
+    )
+    def test_what_is_refused(self, bench, file, arguments, fault):
+        with pytest.raises(InvalidInput, match=fault) as caught:
+            bench("secret.place", dest=str(file), **arguments)
+        assert "secret-value" not in str(caught.value)
+        assert not file.exists()

@@ -70,6 +70,7 @@ class TestSettings:
         again = Settings.load(bench.places, {"HOME": str(tmp_path)})
         assert {name for name in BY_NAME if again.source(name) == "default"} == {
             "mahavishnu.auth_secret",
+            "mahavishnu.notify_urls",
             "session_buddy.secret",
             "mahavishnu.debug",
             "mahavishnu.trace_sessions",

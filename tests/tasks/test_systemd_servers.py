@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from orchestrator.tasks import service_manager, systemd
+from orchestrator.tasks import service_manager, systemd_servers
 from orchestrator.tasks.scope import attach, base_variables
 from schemas.places import Places
 from schemas.settings import Settings
@@ -80,14 +80,14 @@ def test_check_mode_shows_the_units_and_installs_none(bench, told, tmp_path):
 
 
 def test_a_unit_that_is_newer_than_what_systemd_knows_is_read_again(bench, told):
-    manager = systemd.Systemd(bench.context)
+    manager = systemd_servers.Systemd(bench.context)
     managed = manager.refresh("session-buddy")
     assert (managed.pid, managed.state, managed.idle) == (42, "active", False)
     assert "systemctl --user --no-ask-password daemon-reload" in told()
 
 
 def test_what_a_server_said_is_in_the_journal(bench, told):
-    lines = systemd.Systemd(bench.context).log_tail("session-buddy")
+    lines = systemd_servers.Systemd(bench.context).log_tail("session-buddy")
     assert lines == [
         "--no-pager -o cat -n 20 --user-unit session-buddy.service",
         "RuntimeError: it is ill",
