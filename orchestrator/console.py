@@ -189,6 +189,7 @@ def print_plan(plan: Plan) -> None:
         print(f"    {row.id:<20} {row.title}{note}")
         if row.action:
             print(f"    {'':<20}   {row.action}")
+    print(f"\nTo do exactly this: the same command with --apply {plan.hash[:8]}")
 
 
 def print_json(data: Any) -> None:

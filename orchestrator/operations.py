@@ -6,7 +6,7 @@ Errors are exceptions of ``schemas.errors``; nothing here prints.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,7 @@ def plan_runbook(
     *,
     inventory: str | Path | None = None,
     limit: str | None = None,
+    keep: bool = False,
     ops: Path | None = None,
 ) -> Plan:
     """What a runbook would do. Runs nothing.
@@ -71,6 +72,7 @@ def plan_runbook(
         params: parameters as texts or as values.
         inventory: the inventory file; None: the one beside the runbooks.
         limit: a pattern of hosts to keep to.
+        keep: remember the plan, so that what differs can be told when it is applied.
         ops: the folder with ``runbooks/``; None: this project's.
 
     Raises:
@@ -78,8 +80,12 @@ def plan_runbook(
         InvalidInput: something is wrong in them; with ``file:line``.
         Unreachable: a host does not answer.
     """
+    from orchestrator.engine.kept_plans import keep as keep_plan
+
     plan, connections = _prepare(name, params, inventory, limit, ops, remember=False)
     connections.close()
+    if keep:
+        keep_plan(_plans(connections.settings.places), plan)
     return plan
 
 
@@ -90,6 +96,7 @@ def run_runbook(
     inventory: str | Path | None = None,
     limit: str | None = None,
     check: bool = False,
+    apply: str = "",
     listen: Callable[[RunEvent], None] | None = None,
     ask: Ask | None = None,
     ops: Path | None = None,
@@ -102,6 +109,7 @@ def run_runbook(
         inventory: the inventory file; None: the one beside the runbooks.
         limit: a pattern of hosts to keep to.
         check: change nothing, find out what would change.
+        apply: the hash of the plan that was shown; another plan is refused. Empty: any.
         listen: told of everything while it happens.
         ask: puts questions to a person; None: the terminal.
         ops: the folder with ``runbooks/``; None: this project's.
@@ -115,11 +123,14 @@ def run_runbook(
         StepFailed: the lock or the run's record could not be written; nothing was run.
     """
     from orchestrator.engine.ask import ask_on_terminal
+    from orchestrator.engine.kept_plans import must_be
     from orchestrator.engine.start import Options, carry_out
 
     plan, connections = _prepare(name, params, inventory, limit, ops, remember=not check)
     with closing(connections):
         options = Options(connections.settings, check, listen, ask or ask_on_terminal)
+        if apply:
+            must_be(_plans(connections.settings.places), plan, apply)
         return carry_out(plan, connections, options)
 
 
@@ -216,6 +227,7 @@ def _prepare(
     from orchestrator.engine.checked import Checker
     from orchestrator.engine.connect import Connections
     from orchestrator.engine.inventory import Hosts
+    from orchestrator.engine.kept_plans import sources
     from orchestrator.engine.load import load_runbook
     from orchestrator.engine.params import read_params
     from orchestrator.engine.plan import make_plan
@@ -229,10 +241,15 @@ def _prepare(
     try:
         where = loaded.document.where("hosts")
         names = hosts.select(loaded.runbook.hosts, limit, where)
-        return make_plan(loaded, connections.targets(names), values), connections
+        plan = make_plan(loaded, connections.targets(names), values)
+        return replace(plan, sources=sources(plan)), connections
     except BaseException:
         connections.close()
         raise
+
+
+def _plans(places: Places) -> Path:
+    return places.state / "plans"
 
 
 def _inventory_file(given: str | Path | None, ops: Path) -> Path:

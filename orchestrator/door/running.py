@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OPTIONS: dict[str, tuple[Any, str]] = {
     "param": (None, "a parameter of the runbook as name=value; may be given several times"),
     "plan": (False, "print what would be done, do nothing"),
+    "apply": ("", "run only if the plan still has this hash, which --plan printed"),
     "check": (False, "ask every step what it would change, and change nothing"),
     "exit_diff": (False, "with --check: exit code 7 when something would change"),
     "diff": (False, "show what each step changes, line by line"),
@@ -149,6 +150,7 @@ def carry_out(
     params: dict[str, str],
     *,
     plan: bool,
+    apply: str,
     check: bool,
     exit_diff: bool,
     diff: bool,
@@ -164,12 +166,12 @@ def carry_out(
         raise InvalidInput("--exit-diff goes with --check")
     target: dict[str, Any] = {"inventory": inventory or None, "limit": limit or None}
     if plan:
-        planned = operations.plan_runbook(name, params, **target)
+        planned = operations.plan_runbook(name, params, keep=True, **target)
         console.print_json(planned.to_dict()) if json else console.print_plan(planned)
         return
     printer = console.RunPrinter(diffs=diff or check, closing=closing)
     listen = console.print_event_as_json if json else printer
-    result = operations.run_runbook(name, params, check=check, listen=listen, **target)
+    result = operations.run_runbook(name, params, check=check, apply=apply, listen=listen, **target)
     if result.exit_code:
         say(f"error: {console.fault_of(result)}")
         raise Exit(code=result.exit_code)

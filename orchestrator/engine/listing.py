@@ -53,6 +53,7 @@ class Plan:
         hosts: what is planned for each host, in the inventory's order.
         batches: names of the hosts that go together, in order.
         secrets: the values to mask wherever the plan is shown.
+        sources: files of this machine that the steps read, such as templates, with their sha256.
     """
 
     loaded: Loaded
@@ -60,6 +61,7 @@ class Plan:
     hosts: tuple[HostPlan, ...]
     batches: tuple[tuple[str, ...], ...]
     secrets: SecretRegistry = field(compare=False, repr=False)
+    sources: dict[str, str] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
@@ -120,6 +122,7 @@ class Plan:
             "lock": runbook.lock,
             "params": self.params,
             "batches": [list(batch) for batch in self.batches],
+            "sources": self.sources,
             "hosts": [
                 {"name": host.facts.name, "steps": [step.as_dict() for step in host.all_steps()]}
                 for host in self.hosts
