@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
 COLLECTIONS: tuple[str, ...] = (
     "acceptance",
+    "archive",
     "check",
+    "commands",
     "config",
     "database",
     "files",
+    "git",
     "http",
     "model",
     "notify",

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 
 @task
-def render(c: Context, template: str, dest: str, mode: str = "0644", validate: str = "") -> Outcome:
+def render(
+    c: Context,
+    template: str,
+    dest: str,
+    mode: str = "0644",
+    owner: str = "",
+    validate: str = "",
+    backup: bool = False,
+) -> Outcome:
     """Render a template to a file, which changes in one rename or not at all.
 
     Args:
@@ -28,7 +36,10 @@ def render(c: Context, template: str, dest: str, mode: str = "0644", validate: s
         template: a file in ``templates/``, or an absolute path.
         dest: an absolute path on the host.
         mode: permission bits of the file.
-        validate: a command with ``{file}`` in it that must accept the new file first.
+        owner: ``user``, ``user:group`` or ``:group``; empty: whoever the commands run as.
+        validate: a command with ``{file}`` in it that must accept the new file first, such as
+            ``nginx -t -c {file}``.
+        backup: leave the file that is replaced beside it, as ``<file>.<run>.bak``.
 
     Raises:
         NotFound: no such template.
@@ -36,7 +47,15 @@ def render(c: Context, template: str, dest: str, mode: str = "0644", validate: s
         StepFailed: ``validate`` refuses the file, or it cannot be written.
     """
     text = rendered(c, template)
-    return place(c, absolute(dest), text.encode(), read_mode(mode), validate=validate)
+    return place(
+        c,
+        absolute(dest),
+        text.encode(),
+        read_mode(mode),
+        validate=validate,
+        owner=owner,
+        backup=backup,
+    )
 
 
 def rendered(c: Context, template: str, **more: Any) -> str:

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 from invoke.tasks import task
 
+from orchestrator.tasks import downloading
 from orchestrator.tasks.fetching import get
 from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.placing import absolute, read_mode
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput, StepFailed
 
@@ -67,6 +69,33 @@ def check(
     if patterns:
         outputs["headers"] = dict(answer.headers)
     return Outcome(message=f"answers {answer.status}", outputs=outputs)
+
+
+@task
+def download(
+    c: Context,
+    url: str,
+    dest: str,
+    sha256: str,
+    mode: str = "0644",
+    owner: str = "",
+    wait: float = 600.0,
+) -> Outcome:
+    """Download a file to the host; it takes its place at once, and only if its digest is right.
+
+    Args:
+        c: the task's Context or Connection.
+        url: with http or https, without a password in it.
+        dest: an absolute path on the host.
+        sha256: the file's digest; a file that has it already is not downloaded again.
+        mode: permission bits of the file.
+        owner: ``user``, ``user:group`` or ``:group``; empty: whoever the commands run as.
+        wait: seconds for the whole of it.
+
+    Raises:
+        StepFailed: the server does not give it, or it is another file.
+    """
+    return downloading.download(c, url, absolute(dest), sha256, read_mode(mode), owner, wait)
 
 
 def _is_own(c: Context, url: str) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.tasks import command
-from orchestrator.tasks.outcome import Inverse, Outcome
+from orchestrator.tasks.outcome import Inverse, Outcome, PartlyDone
+from orchestrator.tasks.owners import belongs_to, chown_argv, read_owner
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput, StepFailed
 
@@ -23,16 +24,29 @@ if TYPE_CHECKING:
 
 Kind = Literal["nothing", "file", "folder", "link", "other"]
 _NOTHING_THERE = 66
-_LOOK = 'test -e "$1" || test -L "$1" || exit 66; stat -c %f -- "$1"'
+_LOOK = 'test -e "$1" || test -L "$1" || exit 66; stat -c "%f %u:%g %U:%G" -- "$1"'
 _KEEP = 'umask 077; mkdir -p -- "$(dirname -- "$2")"; cp -pP -- "$1" "$2"'
 
 
 @dataclass(frozen=True)
 class Found:
-    """What is at a path. A link's mode is of no use and not compared."""
+    """What is at a path. A link's mode is of no use and not compared.
+
+    Args:
+        kind: of what it is.
+        mode: permission bits.
+        owner: user and group by number: ``0:0``.
+        names: the same by name: ``root:root``.
+    """
 
     kind: Kind
     mode: int = 0
+    owner: str = ""
+    names: str = ""
+
+    def belongs_to(self, owner: str) -> bool:
+        """Whether it has this owner; none wanted is always right."""
+        return not owner or belongs_to(owner, self.owner, self.names)
 
 
 def look(c: Context, path: str | PurePath) -> Found:
@@ -48,8 +62,9 @@ def look(c: Context, path: str | PurePath) -> Found:
         raise StepFailed(
             f"cannot look at {path}: {answer.stderr.strip()}", where=scope(c).host.name
         )
-    bits = int(answer.stdout, 16)
-    return Found(_kind(bits), stat.S_IMODE(bits))
+    found, owner, names = answer.stdout.rstrip("\n").split(" ", 2)
+    bits = int(found, 16)
+    return Found(_kind(bits), stat.S_IMODE(bits), owner, names)
 
 
 def _kind(bits: int) -> Kind:
@@ -78,7 +93,14 @@ def read_mode(text: str) -> int:
 
 
 def place(
-    c: Context, path: str | PurePath, content: bytes, mode: int, *, validate: str = ""
+    c: Context,
+    path: str | PurePath,
+    content: bytes,
+    mode: int,
+    *,
+    validate: str = "",
+    owner: str = "",
+    backup: bool = False,
 ) -> Outcome:
     """Make ``path`` a file with this content and mode.
 
@@ -88,36 +110,73 @@ def place(
         content: all of it.
         mode: permission bits.
         validate: a command with ``{file}`` in it, run on the new file before it takes its place.
+        owner: ``user``, ``user:group`` or ``:group``; empty: whoever the commands run as.
+        backup: leave a copy of the file that is replaced beside it, named after the run.
 
     Raises:
         StepFailed: a folder is there, it cannot be written, or ``validate`` refuses the content.
     """
     here = scope(c)
-    path = PurePath(path)
+    path, owner = PurePath(path), read_owner(owner) if owner else ""
     before = look(c, path)
     if before.kind in {"folder", "other"}:
         raise StepFailed(f"{path} is a {before.kind}, not a file", where=here.host.name)
     old = command.read_file(c, path) if before.kind != "nothing" else None
-    if before.kind == "file" and old == content and before.mode == mode:
+    rights = _rights(path, before, mode, owner)
+    if before.kind == "file" and old == content and not rights:
         return Outcome(message="unchanged")
-    diff = difference(path, old, content)
-    if before.kind == "file" and before.mode != mode:
-        diff += f"mode of {path}: {before.mode:04o} -> {mode:04o}\n"
+    diff = difference(path, old, content) + rights
     message = _told(old, content)
     if here.check:
         return Outcome(changed=True, message=f"would be {message}", diff=diff)
     if validate:
         _validate(c, path, content, mode, validate)
-    undo = keep(c, path, before)
+    undo = [keep(c, path, before)]
+    outputs = {}
+    if backup and before.kind == "file":
+        outputs["backup"] = f"{path}.{here.run_id}.bak"
+        command.run(c, ["cp", "-pP", "--", path, outputs["backup"]])
+        undo.append(Inverse("files.remove", {"path": outputs["backup"]}))
     command.write_file(c, path, content, mode)
-    return Outcome(changed=True, message=message, diff=diff, undo=(undo,))
+    done = Outcome(changed=True, message=message, diff=diff, outputs=outputs, undo=tuple(undo))
+    if owner:
+        give(c, path, owner, done)
+    return done
+
+
+def give(c: Context, path: str | PurePath, owner: str, done: Outcome) -> None:
+    """Give a path an owner after something else was done to it.
+
+    Raises:
+        PartlyDone: it cannot be given; ``done`` is what was done already.
+    """
+    answer = command.run(c, chown_argv(owner, [path]), check=False)
+    if not answer:
+        raise PartlyDone(
+            f"cannot give {path} to {owner}: {answer.stderr.strip()}",
+            done,
+            where=scope(c).host.name,
+            hint="is there such a user? another owner needs root: sudo: true on the step",
+        )
+
+
+def _rights(path: PurePath, before: Found, mode: int, owner: str) -> str:
+    """Lines that tell how mode and owner of a file change."""
+    if before.kind != "file":
+        return ""
+    lines = ""
+    if before.mode != mode:
+        lines += f"mode of {path}: {before.mode:04o} -> {mode:04o}\n"
+    if not before.belongs_to(owner):
+        lines += f"owner of {path}: {before.names} -> {owner}\n"
+    return lines
 
 
 def _told(old: bytes | None, content: bytes) -> str:
     if old is None:
         lines = len(content.splitlines())
         return f"written, {lines} line{'' if lines == 1 else 's'}"
-    return "rewritten" if old != content else "given another mode"
+    return "rewritten" if old != content else "given other rights"
 
 
 def keep(c: Context, path: str | PurePath, before: Found) -> Inverse:
