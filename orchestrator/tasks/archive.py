@@ -93,7 +93,8 @@ def unpack(
         return Outcome(changed=True, message=f"would unpack {told}", diff=diff)
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
     saved = scope(c).saved / f"{folder.name}.{secrets.token_hex(4)}"
-    finish = [str(draft), MARKER, marker, f"{read_mode(mode):04o}", read_owner(owner) if owner else ""]
+    rights = [f"{read_mode(mode):04o}", read_owner(owner) if owner else ""]
+    finish = [str(draft), MARKER, marker, *rights]
     argv = unpacking.unpack_argv(path, draft, strip)
     try:
         command.run(c, ["mkdir", "-p", "-m", "0700", "--", draft])

@@ -58,7 +58,7 @@ def run(
         return Outcome(message=reason)
     if scope(c).check:
         return Outcome(changed=True, message="would be run")
-    whole = words if words else ["sh", "-c", line]
+    whole = words or ["sh", "-c", line]
     return _run(c, whole, input.encode(), cwd, _codes(unchanged_codes))
 
 

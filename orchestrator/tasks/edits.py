@@ -56,7 +56,8 @@ def put_block(text: str, content: str, begin: str, end: str, after: str = "") ->
     Args:
         text: of the file.
         content: of the block; empty takes the block out, with its marks.
-        begin, end: the marking lines.
+        begin: the line before it.
+        end: the line after it.
         after: a pattern; a new block comes after the last line that it finds, or at the end.
 
     Raises:

@@ -64,7 +64,8 @@ def folders(c: Context, paths: Sequence[str], mode: str = "0700", owner: str = "
     if not new and not modes and not owned:
         return Outcome(message="unchanged")
     if new:
-        undo.append(Inverse("files.remove_empty", {"paths": new[::-1]}))
+        inner_first = sorted(new, key=lambda path: -path.count("/"))
+        undo.append(Inverse("files.remove_empty", {"paths": inner_first}))
     diff = "".join(f"+ {path}/\n" for path in new)
     diff += "".join(f"mode of {path}: -> {wanted:04o}\n" for path in modes)
     diff += "".join(f"owner of {path}: -> {owner}\n" for path in owned)
@@ -89,7 +90,7 @@ def _make_folders(c: Context, new: list[str], mode: str, paths: list[str]) -> No
 def remove_empty(c: Context, paths: Sequence[str]) -> Outcome:
     """Remove those of these folders that nothing is in, one after the other."""
     listed = [str(absolute(path)) for path in _as_list(paths)]
-    script = 'for p; do if test -d "$p" && rmdir -- "$p" 2>/dev/null; then echo gone; else echo kept; fi; done'
+    script = 'for p; do test -d "$p" && rmdir -- "$p" 2>/dev/null && echo gone || echo kept; done'
     if scope(c).check:
         return Outcome(message="would be removed if they are empty")
     states = command.run(c, ["sh", "-c", script, "sh", *listed]).stdout.splitlines()
@@ -277,13 +278,13 @@ def replace_text(
     validate: str = "",
     backup: bool = False,
 ) -> Outcome:
-    """Replace each place of a text file that a regular expression finds.
+    r"""Replace each place of a text file that a regular expression finds.
 
     Args:
         c: the task's Context or Connection.
         path: an absolute path on the host; of a link, the file it leads to.
         pattern: a regular expression; ``^`` and ``$`` are a line's.
-        replacement: may name its groups: ``\\1``, ``\\g<name>``.
+        replacement: may name its groups: ``\1``, ``\g<name>``.
         validate: a command with ``{file}`` in it that must accept the new file first.
         backup: leave the file that is replaced beside it, as ``<file>.<run>.bak``.
 

@@ -31,8 +31,8 @@ _STATE = (
     'test -e "$1/.git" || { echo other; exit; }; echo git; '
     'git -C "$1" rev-parse -q --verify HEAD || echo; '
     'git -C "$1" symbolic-ref -q --short HEAD || echo; '
-    'git -C "$1" config --get remote.origin.url || echo; '
-    'git -C "$1" status --porcelain | head -n 1'
+    'git -C "$1" status --porcelain | head -n 1 | grep . || echo; '
+    'git -C "$1" config --get remote.origin.url || :'
 )
 
 
@@ -227,8 +227,9 @@ def switch_argv(folder: PurePath, commit: str, branch: str = "") -> list[str]:
 
 def read_state(text: str) -> Checkout:
     """What the host's answer means."""
-    kind, commit, branch, repository, dirty = [*text.split("\n"), "", "", "", ""][:5]
-    return Checkout(kind, commit, branch, repository, bool(dirty))
+    # The address comes last: a path may have line ends in it.
+    kind, commit, branch, dirty, repository = [*text.split("\n", 4), "", "", "", ""][:5]
+    return Checkout(kind, commit, branch, repository.removesuffix("\n"), bool(dirty))
 
 
 def _state(c: Context, dest: str) -> Checkout:

@@ -1,4 +1,4 @@
-"""Who a file or folder on a task's host belongs to: read, compared, and the command that sets it."""
+"""Who a file or folder on a task's host belongs to: read, compared, and the command for it."""
 
 from __future__ import annotations
 
