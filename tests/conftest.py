@@ -24,6 +24,11 @@ PACKAGES = {
     "faketime": "faketime",
     "apt-get": "apt",
     "useradd": "passwd",
+    "git": "git",
+    "curl": "curl",
+    "unzip": "unzip",
+    "zip": "zip",
+    "xz": "xz-utils",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

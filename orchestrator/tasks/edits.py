@@ -26,9 +26,10 @@ def put_line(text: str, line: str, match: str = "", after: str = "", before: str
     """
     _single(line)
     lines, end = _lines(text)
-    found = [place for place, one in enumerate(lines) if match and _pattern(match).search(one)]
+    wanted = _pattern(match) if match else None
+    found = [place for place, one in enumerate(lines) if wanted and wanted.search(one)]
     # A pattern that does not find its own line would else take one more at each run.
-    if found and (_pattern(match).search(line) or line not in lines):
+    if wanted and found and (wanted.search(line) or line not in lines):
         lines[found[-1]] = line
     elif line not in lines:
         lines.insert(_place(lines, after, before), line)

@@ -162,8 +162,8 @@ def _make_folders(
         # Who may read files may enter the folders they are in.
         bits = mode | 0o200 | (mode & 0o444) >> 2
         command.run(c, ["chmod", f"{bits:04o}", "--", *new])
-        for folder in new if owner else []:
-            give(c, folder, owner, done)
+        for path in new if owner else []:
+            give(c, path, owner, done)
     return done
 
 

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import hashlib
 import http.server
-import os
 import shutil
 import subprocess
 import tarfile
@@ -16,7 +15,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Bench
 from ssh_hosts import know, ssh_hosts
 
 from orchestrator.engine.connect import RUN_OPTIONS
@@ -205,7 +203,7 @@ class Place:
 
 def content_of(path):
     if path.is_symlink():
-        return os.readlink(path)
+        return str(path.readlink())
     return path.read_bytes() if path.is_file() else None
 
 
