@@ -117,7 +117,10 @@ def script_argv(interpreter: str, name: str, arguments: Sequence[str]) -> list[s
 
 
 def _codes(codes: Sequence[int] | None) -> frozenset[int]:
-    return frozenset({codes} if isinstance(codes, int) else map(int, codes or ()))
+    try:
+        return frozenset({codes} if isinstance(codes, int) else map(int, codes or ()))
+    except ValueError:
+        raise InvalidInput(f"{codes!r} are not exit codes", hint="write numbers: [0, 3]") from None
 
 
 def _reason_not_to(c: Context, creates: str, removes: str, unless: str) -> str:

@@ -6,6 +6,7 @@ Every task that writes a file goes through it; it knows nothing of templates.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import secrets
 import shlex
 import stat
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["nothing", "file", "folder", "link", "other"]
 _NOTHING_THERE = 66
-_LOOK = 'test -e "$1" || test -L "$1" || exit 66; stat -c "%f %u:%g %U:%G" -- "$1"'
+_LARGE = 1024 * 1024
+"""Bytes above which a file is compared by its digest: its text is no longer sent for a diff."""
+_LOOK = 'test -e "$1" || test -L "$1" || exit 66; stat -c "%f %s %u:%g %U:%G" -- "$1"'
 _KEEP = 'umask 077; mkdir -p -- "$(dirname -- "$2")"; cp -pP -- "$1" "$2"'
 
 
@@ -37,12 +40,14 @@ class Found:
         mode: permission bits.
         owner: user and group by number: ``0:0``.
         names: the same by name: ``root:root``.
+        size: in bytes.
     """
 
     kind: Kind
     mode: int = 0
     owner: str = ""
     names: str = ""
+    size: int = 0
 
     def belongs_to(self, owner: str) -> bool:
         """Whether it has this owner; none wanted is always right."""
@@ -62,9 +67,9 @@ def look(c: Context, path: str | PurePath) -> Found:
         raise StepFailed(
             f"cannot look at {path}: {answer.stderr.strip()}", where=scope(c).host.name
         )
-    found, owner, names = answer.stdout.rstrip("\n").split(" ", 2)
+    found, size, owner, names = answer.stdout.rstrip("\n").split(" ", 3)
     bits = int(found, 16)
-    return Found(_kind(bits), stat.S_IMODE(bits), owner, names)
+    return Found(_kind(bits), stat.S_IMODE(bits), owner, names, int(size))
 
 
 def _kind(bits: int) -> Kind:
@@ -121,12 +126,12 @@ def place(
     before = look(c, path)
     if before.kind in {"folder", "other"}:
         raise StepFailed(f"{path} is a {before.kind}, not a file", where=here.host.name)
-    old = command.read_file(c, path) if before.kind != "nothing" else None
+    same, diff = _compared(c, path, before, content)
     rights = _rights(path, before, mode, owner)
-    if before.kind == "file" and old == content and not rights:
+    if before.kind == "file" and same and not rights:
         return Outcome(message="unchanged")
-    diff = difference(path, old, content) + rights
-    message = _told(old, content)
+    diff += rights
+    message = _told(content, new=before.kind == "nothing", same=same)
     if here.check:
         return Outcome(changed=True, message=f"would be {message}", diff=diff)
     if validate:
@@ -172,11 +177,22 @@ def _rights(path: PurePath, before: Found, mode: int, owner: str) -> str:
     return lines
 
 
-def _told(old: bytes | None, content: bytes) -> str:
-    if old is None:
+def _compared(c: Context, path: PurePath, before: Found, content: bytes) -> tuple[bool, str]:
+    """Whether a path has this content, and how it differs."""
+    if before.kind == "file" and before.size > _LARGE:
+        answer = command.run(c, ["sh", "-c", 'sha256sum < "$1"', "sh", path])
+        if answer.stdout[:64] == hashlib.sha256(content).hexdigest():
+            return True, ""
+        return False, f"{path}: {before.size} bytes -> {len(content)} bytes, too large to show\n"
+    old = command.read_file(c, path) if before.kind != "nothing" else None
+    return old == content, difference(path, old, content)
+
+
+def _told(content: bytes, *, new: bool, same: bool) -> str:
+    if new:
         lines = len(content.splitlines())
         return f"written, {lines} line{'' if lines == 1 else 's'}"
-    return "rewritten" if old != content else "given other rights"
+    return "given other rights" if same else "rewritten"
 
 
 def keep(c: Context, path: str | PurePath, before: Found) -> Inverse:

@@ -82,11 +82,11 @@ def copy(
     states = _states(c, [dest / name for name in (*folders, *files)])
     done = _make_folders(c, [dest / name for name in folders], states, mode, owner)
     for name, file in files.items():
-        content = read(file)
-        bits = file_mode(mode, file)
-        if is_copy(states[str(dest / name)], content, bits, owner):
-            continue
         try:
+            content = read(file)
+            bits = file_mode(mode, file)
+            if is_copy(states[str(dest / name)], content, bits, owner):
+                continue
             one = place(c, dest / name, content, bits, owner=owner, backup=backup)
         except PartlyDone as error:
             outcome = _joined(done, error.outcome)
@@ -101,11 +101,18 @@ def copy(
 
 
 def contents(source: Path) -> tuple[list[str], dict[str, Path]]:
-    """The folders and files of a tree by their path in it, sorted; the top is ``.``."""
+    """The folders and files of a tree by their path in it, sorted; the top is ``.``.
+
+    Raises:
+        StepFailed: a link in it leads back, and the tree has no end.
+    """
     folders, files = [], {}
     for top, below, names in os.walk(source, followlinks=True):
         below.sort()
         here = Path(top)
+        for link in (here / name for name in below if (here / name).is_symlink()):
+            if here.resolve().is_relative_to(link.resolve()):
+                raise StepFailed(f"the link {link} leads back to a folder that it is in")
         folders.append(str(here.relative_to(source)))
         files.update(
             {str((here / name).relative_to(source)): here / name for name in sorted(names)}

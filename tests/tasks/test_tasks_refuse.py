@@ -120,6 +120,19 @@ def test_a_file_that_is_larger_than_agreed_is_not_fetched(bench, tmp_path):
         bench("files.fetch", path=str(tmp_path / "big"), dest=str(tmp_path / "x"), max_size="1KB")
 
 
+@pytest.mark.parametrize(
+    ("target", "told"), [("..", "leads back to a folder"), ("nowhere", "cannot read")]
+)
+def test_a_tree_with_a_link_that_leads_nowhere_is_not_copied(bench, tmp_path, target, told):
+    (tmp_path / "tree" / "below").mkdir(parents=True)
+    (tmp_path / "tree" / "below" / "link").symlink_to(target)
+    with pytest.raises(StepFailed, match=told) as failed:
+        bench("files.copy", source=str(tmp_path / "tree"), dest=str(tmp_path / "to"))
+    if hasattr(failed.value, "outcome"):
+        bench.undo(failed.value.outcome)
+    assert not (tmp_path / "to").exists()
+
+
 def test_what_is_not_utf8_in_a_file_stays(bench, tmp_path):
     path = tmp_path / "latin"
     path.write_bytes(b"\xe4\xff\nb\n")

@@ -58,6 +58,12 @@ CASES = {
         files={"to/a": "old\n", "to/mine": "stays\n"},
         after={"to/a": "a\n", "to/-x y/run": "#!/bin/sh\n", "to/mine": "stays\n"},
     ),
+    "copy over a large file": Case(
+        "files.copy",
+        {"source": "{control}/-so urce'\n", "dest": "{host}/large"},
+        files={"large": "x" * 3_000_000},
+        after={"large": "content\xfc\n"},
+    ),
     "folders": Case("files.folders", {"paths": ["{host}/one/-t\nwo", "{host}/one"]}),
     "a link": Case("files.link", {"path": "{host}/link", "target": "-to\nthere"}),
     "a line": Case(
