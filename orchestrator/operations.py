@@ -82,7 +82,7 @@ def plan_runbook(
     """
     from orchestrator.engine.kept_plans import keep as keep_plan
 
-    plan, connections = _prepare(name, params, inventory, limit, ops, remember=False)
+    plan, connections = prepare(name, params, inventory, limit, ops, remember=False)
     connections.close()
     if keep:
         keep_plan(_plans(connections.settings.places), plan)
@@ -124,13 +124,14 @@ def run_runbook(
     """
     from orchestrator.engine.ask import ask_on_terminal
     from orchestrator.engine.kept_plans import must_be
-    from orchestrator.engine.start import Options, carry_out
+    from orchestrator.engine.start import Options, Origin, carry_out
 
-    plan, connections = _prepare(name, params, inventory, limit, ops, remember=not check)
+    plan, connections = prepare(name, params, inventory, limit, ops, remember=not check)
     with closing(connections):
-        options = Options(connections.settings, check, listen, ask or ask_on_terminal)
         if apply:
             must_be(_plans(connections.settings.places), plan, apply)
+        origin = Origin(str(Path(inventory).resolve()) if inventory else "", limit or "")
+        options = Options(connections.settings, check, listen, ask or ask_on_terminal, origin)
         return carry_out(plan, connections, options)
 
 
@@ -214,7 +215,7 @@ def _summary(file: Path, root: Path, checker: Checker) -> RunbookSummary:
     )
 
 
-def _prepare(
+def prepare(
     name: str,
     params: Mapping[str, Any],
     inventory: str | Path | None,
@@ -223,7 +224,7 @@ def _prepare(
     *,
     remember: bool,
 ) -> tuple[Plan, Connections]:
-    """The plan, and the connections that its facts came over."""
+    """The plan, and the connections that its facts came over. Arguments as ``run_runbook``."""
     from orchestrator.engine.checked import Checker
     from orchestrator.engine.connect import Connections
     from orchestrator.engine.inventory import Hosts
@@ -236,7 +237,7 @@ def _prepare(
     checker = Checker(places.state / "cache", remember)
     loaded = load_runbook(name, ops or ops_folder(), checker)
     values = read_params(loaded.runbook.params, params)
-    hosts = Hosts.load(_inventory_file(inventory, loaded.ops), checker)
+    hosts = Hosts.load(inventory_file(inventory, loaded.ops), checker)
     connections = Connections(hosts, places, Settings.load(places))
     try:
         where = loaded.document.where("hosts")
@@ -252,7 +253,8 @@ def _plans(places: Places) -> Path:
     return places.state / "plans"
 
 
-def _inventory_file(given: str | Path | None, ops: Path) -> Path:
+def inventory_file(given: str | Path | None, ops: Path) -> Path:
+    """The inventory that a runbook from ``ops`` is run with: the one given, or the nearest."""
     if given:
         return Path(given)
     own = ops / "inventory.yaml"
