@@ -97,6 +97,7 @@ def run_runbook(
     limit: str | None = None,
     check: bool = False,
     apply: str = "",
+    yes: bool = False,
     listen: Callable[[RunEvent], None] | None = None,
     ask: Ask | None = None,
     ops: Path | None = None,
@@ -110,8 +111,9 @@ def run_runbook(
         limit: a pattern of hosts to keep to.
         check: change nothing, find out what would change.
         apply: the hash of the plan that was shown; another plan is refused. Empty: any.
+        yes: agree beforehand to what the runbook lets be agreed to so.
         listen: told of everything while it happens.
-        ask: puts questions to a person; None: the terminal.
+        ask: puts questions to a person; None: the terminal, and ``answer_run``.
         ops: the folder with ``runbooks/``; None: this project's.
 
     Returns:
@@ -122,7 +124,6 @@ def run_runbook(
         Busy: somebody else holds the runbook's lock; nothing was run.
         StepFailed: the lock or the run's record could not be written; nothing was run.
     """
-    from orchestrator.engine.ask import ask_on_terminal
     from orchestrator.engine.kept_plans import must_be
     from orchestrator.engine.start import Options, Origin, carry_out
 
@@ -131,7 +132,7 @@ def run_runbook(
         if apply:
             must_be(_plans(connections.settings.places), plan, apply)
         origin = Origin(str(Path(inventory).resolve()) if inventory else "", limit or "")
-        options = Options(connections.settings, check, listen, ask or ask_on_terminal, origin)
+        options = Options(connections.settings, check, listen, ask, origin, yes)
         return carry_out(plan, connections, options)
 
 

@@ -33,6 +33,9 @@ StepState = Literal[
     "started", "ok", "changed", "skipped", "failed", "ignored", "retrying", "approved"
 ]
 
+Ask = Literal["cancel", "stop_now", "approve", "refuse", "done"]
+"""What another process may ask of a run, through the control file in its folder."""
+
 
 def step_label(phase: str, step: str, title: str) -> str:
     """What a person calls a step: its id, or its title when the id is made up from its place."""
@@ -50,7 +53,8 @@ class RunRecord:
 
     ``source`` is the runbook's file; with ``inventory`` and ``limit`` it is what is needed to plan
     again. ``resumed`` counts how often the run was taken up again. ``waiting_for`` is the question
-    that a person has not answered yet: ``step``, ``kind``, ``text``, ``by``.
+    that a person has not answered yet: ``step``, ``kind``, ``text``, ``by``,
+    ``asked_at``.
     """
 
     run_id: str

@@ -10,7 +10,7 @@ from invoke.tasks import task
 
 from orchestrator.door.answers import positive, run_state, told
 from orchestrator.door.running import runbook_task
-from orchestrator.door.runs import resume, undo
+from orchestrator.door.runs import approve, cancel, resume, undo
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -83,4 +83,4 @@ def log(_context: Context, run: str = "latest", diff: bool = False, json: bool =
 
 def collection() -> Collection:
     """The tasks about runbooks and runs."""
-    return Collection("runbook", list_runbooks, run, history, log, resume, undo)
+    return Collection("runbook", list_runbooks, run, history, log, resume, undo, cancel, approve)

@@ -82,6 +82,34 @@ def undo(_context: Context, run: str, plan: bool = False, json: bool = False) ->
         _end(result)
 
 
+@task(help={"run": _RUN, "now": "end at once, and undo nothing"})
+@told
+def cancel(_context: Context, run: str, now: bool = False) -> None:
+    """Ask a run to stop after its step and to undo what it changed.
+
+    Example: invoke runbook.cancel latest
+    """
+    from orchestrator import runs
+
+    record = runs.cancel_run(run, now=now)
+    how = "at once" if now else "after its step, then it undoes"
+    print(f"{record.run_id} is asked to stop {how}")
+
+
+@task(help={"run": _RUN, "refuse": "say no"})
+@told
+def approve(_context: Context, run: str, refuse: bool = False) -> None:
+    """Answer the question that a run waits for: go on, or done.
+
+    Examples: invoke runbook.approve latest; invoke runbook.approve latest --refuse
+    """
+    from orchestrator import runs
+
+    question = runs.answer_run(run, yes=not refuse)
+    said = "refused" if refuse else "done" if question["kind"] == "manual" else "approved"
+    print(f"{question['step']}: {said}: {question['text']}")
+
+
 def _way_back(change: Any) -> str:
     if change.call is not None:
         return str(change.call.summary())

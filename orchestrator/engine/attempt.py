@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine.calls import exit_code_of, outputs_of
+from orchestrator.engine.journal import timestamp
 from orchestrator.engine.results import StepResult
 from orchestrator.engine.resume import Past
 from orchestrator.engine.stop import StoppedNow
@@ -61,10 +62,26 @@ class Shared:
     def question(self, question: Question) -> Answer:
         """Put a question to a person; the run is ``waiting`` meanwhile."""
         text = self.report.folder.registry.mask(question.text)
+        left = max(0.0, self.deadline - time.monotonic())
+        timeout = min(left, math.inf if question.timeout is None else question.timeout)
+        question = replace(
+            question,
+            text=text,
+            timeout=timeout if math.isfinite(timeout) else None,
+            asked_at=timestamp(),
+        )
+        self.report.record.waiting_for = {
+            "step": question.step,
+            "kind": question.kind,
+            "text": text,
+            "by": list(question.by),
+            "asked_at": question.asked_at,
+        }
         self.report.waiting(text)
         try:
-            return self.ask(replace(question, text=text))
+            return self.ask(question)
         finally:
+            self.report.record.waiting_for = {}
             self.report.state("running")
 
 

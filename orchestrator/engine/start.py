@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.engine.ask import ask_on_terminal
+from orchestrator.engine.asking import Asker
 from orchestrator.engine.attempt import Shared
 from orchestrator.engine.calls import scope_of
+from orchestrator.engine.control import Inbox
 from orchestrator.engine.journal import RunFolder, new_run_id, timestamp
 from orchestrator.engine.liveness import process_started
 from orchestrator.engine.lock import Lock, Owner
@@ -61,15 +62,17 @@ class Options:
         settings: of this machine; its places hold the run's folder.
         check: change nothing.
         listen: told of everything while it happens.
-        ask: puts questions to a person.
+        ask: puts questions to a person; None: the terminal and the control file.
         origin: where the plan came from.
+        yes: whoever started it agrees to what a runbook lets be agreed to beforehand.
     """
 
     settings: Settings
     check: bool = False
     listen: Callable[[RunEvent], None] | None = None
-    ask: Ask = field(default=ask_on_terminal)
+    ask: Ask | None = None
     origin: Origin = field(default_factory=Origin)
+    yes: bool = False
 
 
 def carry_out(plan: Plan, connections: Connections, options: Options) -> RunResult:
@@ -120,11 +123,13 @@ def conduct(plan: Plan, connections: Connections, options: Options, part: Part) 
         report.started()
         for note in notes:
             report.note(note)
-        shared = Shared(report, stop, options.ask, options.check)
+        inbox = Inbox(folder.path)
+        shared = Shared(report, stop, options.ask or Asker(inbox, stop, options.yes), options.check)
         shared.past, shared.changes = part.past, list(part.past.changes)
         execution = Execution(plan, connections, shared, record.run_id)
         began, before = time.monotonic(), record.duration_seconds or 0.0
-        state = part.body(execution)
+        with inbox.listening(stop):
+            state = part.body(execution)
         _conclude(record, state, execution.failure, before + time.monotonic() - began)
         report.finished()
     if report.unheard is not None:

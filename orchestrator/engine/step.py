@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.attempt import Shared
     from orchestrator.engine.calls import Caller
     from orchestrator.engine.load import Loaded
-    from orchestrator.engine.planned import Call, HostPlan, Item, PlannedStep
+    from orchestrator.engine.planned import Call, Consent, HostPlan, Item, PlannedStep
     from schemas.run import StepState
 
 
@@ -157,7 +157,7 @@ class HostRun:
             if step.title == item.call.summary():
                 step = replace(step, title=call.summary())
             if item.approval is not None and not self._shared.check:
-                self._approve(step, *item.approval, variables)
+                self._approve(self._subject(step, item.value, number), item.approval, variables)
         except SessionopsError as error:
             return self._cannot(step, item.value, error)
         undo = self._undo(step, item, call, variables)
@@ -240,15 +240,14 @@ class HostRun:
                 raise StepFailed(f"{inner.id}: {result.error}", hint=result.hint)
         return Outcome(changed=changed > 0, message=f"{changed} of {len(steps)} steps changed")
 
-    def _approve(
-        self, step: PlannedStep, prompt: str, timeout: float, variables: Mapping[str, Any]
-    ) -> None:
-        text = str(settle(prompt, variables))
-        run_id, name = self._caller.scope.run_id, self._prefix + step.id
-        answer = self._shared.question(Question(run_id, name, text, "approval", timeout))
+    def _approve(self, subject: Subject, consent: Consent, variables: Mapping[str, Any]) -> None:
+        text, run_id = str(settle(consent.prompt, variables)), self._caller.scope.run_id
+        wait, by = consent.timeout, consent.by
+        question = Question(run_id, subject.id, text, "approval", wait, by, consent.allow_yes)
+        answer = self._shared.question(question)
         if not answer.yes:
-            raise StepFailed(f"{answer.by} did not approve", where=step.where)
-        self._shared.report.note(f"{name}: approved by {answer.by}")
+            raise StepFailed(f"{answer.by} did not approve", where=subject.step.where)
+        tell(self._shared, subject, "approved", message=f"by {answer.by}")
 
     def _cannot(self, step: PlannedStep, value: Any, error: SessionopsError) -> StepResult:
         """A value that cannot be had: in check mode because the step that gives it was not run."""
