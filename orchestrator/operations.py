@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.ask import Ask
     from orchestrator.engine.checked import Checker
     from orchestrator.engine.connect import Connections
+    from orchestrator.engine.history import Filter
     from orchestrator.engine.listing import Plan
     from orchestrator.engine.report import RunEvent
     from orchestrator.engine.run import RunResult
@@ -136,16 +137,19 @@ def run_runbook(
         return carry_out(plan, connections, options)
 
 
-def list_runs(limit: int = 20, state: str | None = None) -> list[RunRecord]:
+def list_runs(
+    limit: int = 20, state: str | None = None, wanted: Filter | None = None
+) -> list[RunRecord]:
     """The newest runs of this user, newest first.
 
     Args:
         limit: how many at the most.
         state: only those in this state.
+        wanted: more about those that are wanted; ``state`` is in it then.
     """
     from orchestrator.engine.history import list_records
 
-    return list_records(Places.of_this_user().runs, limit, state)
+    return list_records(Places.of_this_user().runs, limit, state, wanted)
 
 
 def get_run(run_id: str) -> tuple[RunRecord, list[JournalEntry]]:
@@ -194,7 +198,44 @@ def lint(ops: str | Path | None = None, inventory: str | Path | None = None) -> 
         raise NotFound("there is no such folder", where=str(folder))
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     checker = Checker(Places.of_this_user().state / "cache")
-    return findings(folder, _inventory_file(inventory, folder), checker)
+    return findings(folder, inventory_file(inventory, folder), checker)
+
+
+def show_runbook(name: str, ops: Path | None = None) -> dict[str, Any]:
+    """What a runbook is: its file, parameters, hosts and steps. Asks no host.
+
+    Args:
+        name: a runbook's name, or the path of its file.
+        ops: the folder with ``runbooks/``; None: this project's.
+
+    Raises:
+        NotFound: no such runbook.
+        InvalidInput: something is wrong in it; with ``file:line``.
+    """
+    from orchestrator.engine.checked import Checker
+    from orchestrator.engine.load import load_runbook
+
+    checker = Checker(Places.of_this_user().state / "cache")
+    loaded = load_runbook(name, ops or ops_folder(), checker)
+    runbook = loaded.runbook
+    plain = ("name", "title", "description", "hosts", "lock", "timeout")
+    return {
+        **{key: getattr(runbook, key) for key in plain},
+        "path": str(loaded.document.path),
+        "guide": list(runbook.guide),
+        "alerts": list(runbook.alerts),
+        "allow": list(runbook.allow),
+        "params": [
+            {"name": key, "type": one.type, "required": one.required, "secret": one.secret}
+            | {"default": None if one.secret else one.default, "env": one.env, "help": one.help}
+            for key, one in runbook.params.items()
+        ],
+        "steps": [
+            {"id": step.id, "title": step.title, "kind": step.kind}
+            | {"what": getattr(step, step.kind), "guide": step.guide}
+            for step in runbook.steps
+        ],
+    }
 
 
 def _summary(file: Path, root: Path, checker: Checker) -> RunbookSummary:

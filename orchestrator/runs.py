@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.errors import Busy, InvalidInput, NotAuthorised, SessionopsError
 from schemas.places import Places
+from schemas.run import ALIVE, RESUMABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from orchestrator.engine.undo import Reversal
     from schemas.run import Ask, JournalEntry, RunRecord
     from schemas.runbook import Parameter
-
-RESUMABLE = ("interrupted", "failed", "cancelled")
-_ALIVE = ("planned", "running", "waiting")
 
 
 def resume_run(
@@ -196,7 +194,7 @@ def _alive(run_id: str) -> RunRecord:
     from orchestrator.engine.history import read_run
 
     record, _ = read_run(_runs(), run_id)
-    if record.state not in _ALIVE:
+    if record.state not in ALIVE:
         raise InvalidInput(
             f"the run {record.run_id} is over: it is {record.state}",
             hint=f"go on with it: invoke runbook.resume {record.run_id}"
@@ -222,7 +220,7 @@ def _idle(run_id: str) -> tuple[RunRecord, list[JournalEntry]]:
     from orchestrator.engine.history import read_run
 
     record, entries = read_run(_runs(), run_id)
-    if record.state in _ALIVE:
+    if record.state in ALIVE:
         away = f" on {record.host}" if record.host != socket.gethostname() else ""
         raise Busy(
             f"the run {record.run_id} is {record.state} (process {record.pid}{away})",
@@ -325,7 +323,7 @@ def _reopened(record: RunRecord, plan: Plan, *, keep_plan: bool = False) -> Any:
     folder = RunFolder.reopen(_runs() / record.run_id, plan.secrets)
     try:
         now, _ = read_run(_runs(), record.run_id)
-        if now.resumed != record.resumed or now.state in _ALIVE:
+        if now.resumed != record.resumed or now.state in ALIVE:
             raise Busy(f"the run {record.run_id} was taken up by another process", hint="try again")
     except SessionopsError:
         folder.close()

@@ -19,6 +19,10 @@ RunState = Literal[
     "interrupted",
     "unreadable",
 ]
+ALIVE = ("planned", "running", "waiting")
+"""States of a run that a process works on."""
+RESUMABLE = ("interrupted", "failed", "cancelled")
+"""States from which a run can go on."""
 EXIT_CODES: dict[str, int] = {
     "succeeded": 0,
     "failed": 1,
