@@ -11,7 +11,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from schemas.errors import Busy, InvalidInput, NotAuthorised, SessionopsError
+from schemas.errors import Busy, InvalidInput, SessionopsError
 from schemas.places import Places
 from schemas.run import ALIVE, RESUMABLE
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from orchestrator.engine.ask import Ask as Asking
+    from orchestrator.engine.ask import Ask
     from orchestrator.engine.connect import Connections
     from orchestrator.engine.listing import Plan
     from orchestrator.engine.report import RunEvent
     from orchestrator.engine.run import RunResult
     from orchestrator.engine.undo import Reversal
-    from schemas.run import Ask, JournalEntry, RunRecord
+    from schemas.run import JournalEntry, RunRecord
     from schemas.runbook import Parameter
 
 
@@ -35,7 +35,7 @@ def resume_run(
     *,
     accept_changes: bool = False,
     listen: Callable[[RunEvent], None] | None = None,
-    ask: Asking | None = None,
+    ask: Ask | None = None,
 ) -> RunResult:
     """Go on with a run that broke off: no finished step is repeated, none is left out.
 
@@ -44,7 +44,7 @@ def resume_run(
         secrets: its secret parameters, which no record keeps, unless their variables are set.
         accept_changes: go on although what is left to do is planned differently now.
         listen: told of everything while it happens.
-        ask: puts questions to a person; None: the terminal, and ``answer_run``.
+        ask: puts questions to a person; None: the terminal, and ``live_runs.answer_run``.
 
     Raises:
         NotFound: no such run, or its runbook, inventory or hosts are gone.
@@ -131,77 +131,6 @@ def undo_run(run_id: str, listen: Callable[[RunEvent], None] | None = None) -> R
         folder = partial(_reopened, record, plan)
         part = Part(record, folder, past, body=Execution.take_back)
         return conduct(plan, connections, options, part)
-
-
-def cancel_run(run_id: str, by: str = "", *, now: bool = False) -> RunRecord:
-    """Ask a run to end after its step and undo what it changed.
-
-    Args:
-        run_id: the run, the beginning of its name, or ``latest``.
-        by: who asks; empty: the user of this process.
-        now: end at once and undo nothing.
-
-    Raises:
-        NotFound: no such run.
-        InvalidInput: it is over.
-    """
-    from orchestrator.engine.control import person, send
-
-    record = _alive(run_id)
-    send(_runs() / record.run_id, "stop_now" if now else "cancel", by or person())
-    return record
-
-
-def answer_run(run_id: str, by: str = "", *, yes: bool) -> dict[str, Any]:
-    """Answer the question that a run waits for.
-
-    Args:
-        run_id: the run, the beginning of its name, or ``latest``.
-        by: who answers; empty: the user of this process.
-        yes: it may go on, or it was done.
-
-    Returns:
-        The question, as the run's record has it.
-
-    Raises:
-        NotFound: no such run.
-        InvalidInput: it is over, or waits for nobody.
-        NotAuthorised: somebody else has to answer.
-    """
-    from orchestrator.engine.control import person, send
-
-    record, who = _alive(run_id), by or person()
-    question = record.waiting_for
-    if record.state != "waiting" or not question:
-        raise InvalidInput(
-            f"the run {record.run_id} waits for nobody's answer",
-            hint=f"invoke runbook.log --run {record.run_id} shows how far it is",
-        )
-    allowed = question.get("by") or []
-    if allowed and who not in allowed:
-        raise NotAuthorised(
-            f"{who} may not answer here",
-            where=str(question["step"]),
-            hint=f"this is for {', '.join(allowed)}",
-        )
-    word: Ask = "refuse" if not yes else "done" if question["kind"] == "manual" else "approve"
-    place = _runs() / record.run_id
-    send(place, word, who, step=question["step"], question=question["asked_at"])
-    return question
-
-
-def _alive(run_id: str) -> RunRecord:
-    from orchestrator.engine.history import read_run
-
-    record, _ = read_run(_runs(), run_id)
-    if record.state not in ALIVE:
-        raise InvalidInput(
-            f"the run {record.run_id} is over: it is {record.state}",
-            hint=f"go on with it: invoke runbook.resume {record.run_id}"
-            if record.state in RESUMABLE
-            else "",
-        )
-    return record
 
 
 def _undoable(run_id: str) -> tuple[RunRecord, list[JournalEntry]]:

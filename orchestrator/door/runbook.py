@@ -68,9 +68,9 @@ def show(_context: Context, runbook: str, json: bool = False) -> None:
 
     Example: invoke runbook.show deploy
     """
-    from orchestrator import console, operations
+    from orchestrator import console, runbooks
 
-    shown = operations.show_runbook(runbook)
+    shown = runbooks.show_runbook(runbook)
     if json:
         console.print_json(shown)
         return

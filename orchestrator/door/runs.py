@@ -89,9 +89,9 @@ def cancel(_context: Context, run: str, now: bool = False) -> None:
 
     Example: invoke runbook.cancel latest
     """
-    from orchestrator import runs
+    from orchestrator import live_runs
 
-    record = runs.cancel_run(run, now=now)
+    record = live_runs.cancel_run(run, now=now)
     how = "at once" if now else "after its step, then it undoes"
     print(f"{record.run_id} is asked to stop {how}")
 
@@ -103,9 +103,9 @@ def approve(_context: Context, run: str, refuse: bool = False) -> None:
 
     Examples: invoke runbook.approve latest; invoke runbook.approve latest --refuse
     """
-    from orchestrator import runs
+    from orchestrator import live_runs
 
-    question = runs.answer_run(run, yes=not refuse)
+    question = live_runs.answer_run(run, yes=not refuse)
     said = "refused" if refuse else "done" if question["kind"] == "manual" else "approved"
     print(f"{question['step']}: {said}: {question['text']}")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from engine_ops import until
 
-from orchestrator import runs
+from orchestrator import live_runs, runs
 from orchestrator.engine.control import person
 from orchestrator.operations import get_run, list_runs
 from schemas.errors import InvalidInput, NotAuthorised
@@ -113,12 +113,12 @@ def test_only_those_named_may_answer(ops):
         assert "this is for ana" in refused.stderr
         control = ops.runs / get_run("latest")[0].run_id / "control.jsonl"
         control.write_text('{"ask": "approve", "by": "eve", "step": "ask"}\nno json\n[]\n')
-        runs.answer_run("latest", "ana", yes=True)
+        live_runs.answer_run("latest", "ana", yes=True)
         told, _ = process.communicate()
         assert process.returncode == 0, told
     assert [one.message for one in get_run("latest")[1] if one.state == "approved"] == ["by ana"]
     with pytest.raises(InvalidInput, match="is over"):
-        runs.answer_run("latest", "ana", yes=True)
+        live_runs.answer_run("latest", "ana", yes=True)
 
 
 def test_the_terminal_and_another_process_are_asked_at_once(ops):
@@ -127,7 +127,7 @@ def test_the_terminal_and_another_process_are_asked_at_once(ops):
         with started(ops, ASKING, stdin=theirs) as process:
             until(is_waiting)
             if from_elsewhere:
-                runs.answer_run("latest", yes=True)
+                live_runs.answer_run("latest", yes=True)
             else:
                 with open(ours, "w", closefd=False) as terminal:
                     terminal.write("y\n")
@@ -140,7 +140,7 @@ def test_a_run_that_waits_for_nobody_takes_no_answer(ops):
     with started(ops, SLOW):
         until((ops.work / "slow").exists)
         with pytest.raises(InvalidInput, match="waits for nobody"):
-            runs.answer_run("latest", yes=True)
+            live_runs.answer_run("latest", yes=True)
         (ops.work / "go").touch()
 
 
@@ -176,7 +176,7 @@ def test_cancel_now_leaves_everything_as_it_is_and_the_run_can_be_resumed(ops):
 def test_a_run_that_waits_can_be_cancelled(ops):
     with started(ops, ASKING) as process:
         until(is_waiting)
-        runs.cancel_run("latest")
+        live_runs.cancel_run("latest")
         told, _ = process.communicate()
         assert process.returncode == 130, told
     assert ops.left() == set()
@@ -206,4 +206,4 @@ def test_only_who_is_named_may_be_somebody_else(ops):
     with started(ops, ASKING.replace("Sure?", "Sure?, by: [ana]")):
         until(is_waiting)
         with pytest.raises(NotAuthorised):
-            runs.answer_run("latest", "eve", yes=True)
+            live_runs.answer_run("latest", "eve", yes=True)
