@@ -11,6 +11,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.run_params import params_again, source_of
 from schemas.errors import Busy, InvalidInput, SessionopsError
 from schemas.places import Places
 from schemas.run import ALIVE, RESUMABLE
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from orchestrator.engine.run import RunResult
     from orchestrator.engine.undo import Reversal
     from schemas.run import JournalEntry, RunRecord
-    from schemas.runbook import Parameter
 
 
 def resume_run(
@@ -62,8 +62,8 @@ def resume_run(
             f"the run {record.run_id} {what}: there is nothing to go on with",
             hint=f"what can be resumed is {', '.join(RESUMABLE)}",
         )
-    source = _source(record)
-    params = _params_again(record, secrets or {})
+    source = source_of(record)
+    params = params_again(record, secrets or {})
     plan, connections = prepare(
         source, params, record.inventory or None, record.limit or None, None, remember=True
     )
@@ -162,59 +162,6 @@ def _runs() -> Path:
     return Places.of_this_user().runs
 
 
-def _source(record: RunRecord) -> str:
-    if not record.source:
-        raise InvalidInput(
-            f"the run {record.run_id} does not say which file its runbook was",
-            hint=f"run it again: invoke runbook.run {record.runbook}",
-        )
-    return record.source
-
-
-def _params_again(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's parameters; what is secret in them has to come again.
-
-    Raises:
-        InvalidInput: a secret is missing, or a parameter is given that the run knows.
-    """
-    from orchestrator.engine.checked import Checker
-    from orchestrator.engine.load import load_runbook
-    from orchestrator.redact import MASK
-    from schemas.places import ops_folder
-
-    checker = Checker(Places.of_this_user().state / "cache", remember=False)
-    declared = load_runbook(_source(record), ops_folder(), checker).runbook.params
-    hidden = {name for name, value in record.params.items() if MASK in str(value)}
-    for name in given:
-        if name in record.params and name not in hidden:
-            raise InvalidInput(
-                f"the parameter {name!r} is {record.params[name]!r} in the run {record.run_id}",
-                hint="a run that is resumed keeps its parameters; start a new one for others",
-            )
-    missing = [
-        name
-        for name in sorted(hidden)
-        if name not in given and not _in_environment(declared.get(name))
-    ]
-    if missing:
-        ways = [f"--param {name}=..." + _variable(declared.get(name)) for name in missing]
-        raise InvalidInput(
-            f"no record keeps secrets: the parameter {', '.join(missing)} has to be given again",
-            where=record.run_id,
-            hint="; ".join(ways),
-        )
-    kept = {name: value for name, value in record.params.items() if name not in hidden}
-    return {name: value for name, value in kept.items() if value is not None} | dict(given)
-
-
-def _in_environment(parameter: Parameter | None) -> bool:
-    return bool(parameter and parameter.env and os.environ.get(parameter.env))
-
-
-def _variable(parameter: Parameter | None) -> str:
-    return f" or {parameter.env}" if parameter and parameter.env else ""
-
-
 def _kept_plan(record: RunRecord) -> Mapping[str, Any]:
     import json
 
@@ -279,7 +226,7 @@ def _hosts_of(record: RunRecord) -> tuple[Plan, Connections]:
 
     places = Places.of_this_user()
     checker = Checker(places.state / "cache", remember=True)
-    loaded = load_runbook(_source(record), ops_folder(), checker)
+    loaded = load_runbook(source_of(record), ops_folder(), checker)
     hosts = Hosts.load(inventory_file(record.inventory, loaded.ops), checker)
     connections = Connections(hosts, places, Settings.load(places))
     try:
