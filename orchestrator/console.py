@@ -28,6 +28,7 @@ MARKS = {
     "failed": ("✗", "31"),
     "ignored": ("!", "33"),
     "retrying": ("…", "2"),
+    "approved": ("✓", "32"),
 }
 """Sign and ANSI colour of a finished entry, by its state."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.ask import Ask
     from orchestrator.engine.checked import Checker
     from orchestrator.engine.connect import Connections
+    from orchestrator.engine.history import Filter
     from orchestrator.engine.listing import Plan
     from orchestrator.engine.report import RunEvent
     from orchestrator.engine.run import RunResult
@@ -82,7 +83,7 @@ def plan_runbook(
     """
     from orchestrator.engine.kept_plans import keep as keep_plan
 
-    plan, connections = _prepare(name, params, inventory, limit, ops, remember=False)
+    plan, connections = prepare(name, params, inventory, limit, ops, remember=False)
     connections.close()
     if keep:
         keep_plan(_plans(connections.settings.places), plan)
@@ -97,6 +98,7 @@ def run_runbook(
     limit: str | None = None,
     check: bool = False,
     apply: str = "",
+    yes: bool = False,
     listen: Callable[[RunEvent], None] | None = None,
     ask: Ask | None = None,
     ops: Path | None = None,
@@ -110,8 +112,9 @@ def run_runbook(
         limit: a pattern of hosts to keep to.
         check: change nothing, find out what would change.
         apply: the hash of the plan that was shown; another plan is refused. Empty: any.
+        yes: agree beforehand to what the runbook lets be agreed to so.
         listen: told of everything while it happens.
-        ask: puts questions to a person; None: the terminal.
+        ask: puts questions to a person; None: the terminal, and ``answer_run``.
         ops: the folder with ``runbooks/``; None: this project's.
 
     Returns:
@@ -122,28 +125,31 @@ def run_runbook(
         Busy: somebody else holds the runbook's lock; nothing was run.
         StepFailed: the lock or the run's record could not be written; nothing was run.
     """
-    from orchestrator.engine.ask import ask_on_terminal
     from orchestrator.engine.kept_plans import must_be
-    from orchestrator.engine.start import Options, carry_out
+    from orchestrator.engine.start import Options, Origin, carry_out
 
-    plan, connections = _prepare(name, params, inventory, limit, ops, remember=not check)
+    plan, connections = prepare(name, params, inventory, limit, ops, remember=not check)
     with closing(connections):
-        options = Options(connections.settings, check, listen, ask or ask_on_terminal)
         if apply:
             must_be(_plans(connections.settings.places), plan, apply)
+        origin = Origin(str(Path(inventory).resolve()) if inventory else "", limit or "")
+        options = Options(connections.settings, check, listen, ask, origin, yes)
         return carry_out(plan, connections, options)
 
 
-def list_runs(limit: int = 20, state: str | None = None) -> list[RunRecord]:
+def list_runs(
+    limit: int = 20, state: str | None = None, wanted: Filter | None = None
+) -> list[RunRecord]:
     """The newest runs of this user, newest first.
 
     Args:
         limit: how many at the most.
         state: only those in this state.
+        wanted: more about those that are wanted; ``state`` is in it then.
     """
     from orchestrator.engine.history import list_records
 
-    return list_records(Places.of_this_user().runs, limit, state)
+    return list_records(Places.of_this_user().runs, limit, state, wanted)
 
 
 def get_run(run_id: str) -> tuple[RunRecord, list[JournalEntry]]:
@@ -192,7 +198,7 @@ def lint(ops: str | Path | None = None, inventory: str | Path | None = None) -> 
         raise NotFound("there is no such folder", where=str(folder))
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     checker = Checker(Places.of_this_user().state / "cache")
-    return findings(folder, _inventory_file(inventory, folder), checker)
+    return findings(folder, inventory_file(inventory, folder), checker)
 
 
 def _summary(file: Path, root: Path, checker: Checker) -> RunbookSummary:
@@ -214,7 +220,7 @@ def _summary(file: Path, root: Path, checker: Checker) -> RunbookSummary:
     )
 
 
-def _prepare(
+def prepare(
     name: str,
     params: Mapping[str, Any],
     inventory: str | Path | None,
@@ -223,7 +229,7 @@ def _prepare(
     *,
     remember: bool,
 ) -> tuple[Plan, Connections]:
-    """The plan, and the connections that its facts came over."""
+    """The plan, and the connections that its facts came over. Arguments as ``run_runbook``."""
     from orchestrator.engine.checked import Checker
     from orchestrator.engine.connect import Connections
     from orchestrator.engine.inventory import Hosts
@@ -236,7 +242,7 @@ def _prepare(
     checker = Checker(places.state / "cache", remember)
     loaded = load_runbook(name, ops or ops_folder(), checker)
     values = read_params(loaded.runbook.params, params)
-    hosts = Hosts.load(_inventory_file(inventory, loaded.ops), checker)
+    hosts = Hosts.load(inventory_file(inventory, loaded.ops), checker)
     connections = Connections(hosts, places, Settings.load(places))
     try:
         where = loaded.document.where("hosts")
@@ -252,7 +258,8 @@ def _plans(places: Places) -> Path:
     return places.state / "plans"
 
 
-def _inventory_file(given: str | Path | None, ops: Path) -> Path:
+def inventory_file(given: str | Path | None, ops: Path) -> Path:
+    """The inventory that a runbook from ``ops`` is run with: the one given, or the nearest."""
     if given:
         return Path(given)
     own = ops / "inventory.yaml"

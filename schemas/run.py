@@ -19,6 +19,10 @@ RunState = Literal[
     "interrupted",
     "unreadable",
 ]
+ALIVE = ("planned", "running", "waiting")
+"""States of a run that a process works on."""
+RESUMABLE = ("interrupted", "failed", "cancelled")
+"""States from which a run can go on."""
 EXIT_CODES: dict[str, int] = {
     "succeeded": 0,
     "failed": 1,
@@ -29,7 +33,12 @@ EXIT_CODES: dict[str, int] = {
 }
 
 Phase = Literal["precondition", "step", "verify", "undo", "on_failure", "on_success", "on_exit"]
-StepState = Literal["started", "ok", "changed", "skipped", "failed", "ignored", "retrying"]
+StepState = Literal[
+    "started", "ok", "changed", "skipped", "failed", "ignored", "retrying", "approved"
+]
+
+Ask = Literal["cancel", "stop_now", "approve", "refuse", "done"]
+"""What another process may ask of a run, through the control file in its folder."""
 
 
 def step_label(phase: str, step: str, title: str) -> str:
@@ -45,6 +54,11 @@ class RunRecord:
     ``process_started`` is the start time of the process in seconds since the epoch; with the PID it
     tells a live run from a dead one whose PID somebody else has now. ``unreadable`` is no state of
     a run: its record is damaged.
+
+    ``source`` is the runbook's file; with ``inventory`` and ``limit`` it is what is needed to plan
+    again. ``resumed`` counts how often the run was taken up again. ``waiting_for`` is the question
+    that a person has not answered yet: ``step``, ``kind``, ``text``, ``by``,
+    ``asked_at``.
     """
 
     run_id: str
@@ -65,6 +79,11 @@ class RunRecord:
     changed: int = 0
     failed_step: str | None = None
     error: str | None = None
+    source: str = ""
+    inventory: str = ""
+    limit: str = ""
+    resumed: int = 0
+    waiting_for: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -75,7 +94,8 @@ class RunRecord:
 class JournalEntry:
     """One line of ``journal.jsonl``; also what a face is told while a run goes on.
 
-    ``undo`` holds the inverses that the task recorded, oldest first, as ``{"task", "with"}``.
+    ``undo`` holds the inverses that the task recorded, oldest first, as ``{"task", "with"}``; of an
+    entry of the phase ``undo``, the one that was carried out. ``number`` counts the loop's items.
     """
 
     at: str
@@ -93,9 +113,12 @@ class JournalEntry:
     hint: str = ""
     outputs: dict[str, Any] = field(default_factory=dict)
     undo: list[dict[str, Any]] = field(default_factory=list)
+    number: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON, without what is empty."""
         return {
-            key: value for key, value in asdict(self).items() if value not in (None, "", {}, [])
+            key: value
+            for key, value in asdict(self).items()
+            if value not in (None, "", {}, []) and (key, value) != ("number", 0)
         }

@@ -82,6 +82,7 @@ class Approval(Strict):
     prompt: str
     timeout: Duration = "1h"
     by: list[str] = Field([], description="who may answer; empty: anyone with the scope")
+    allow_yes: bool = Field(False, description="--yes on the command line is an answer")
 
 
 class NoUndo(Strict):
@@ -102,6 +103,7 @@ class Action(Strict):
     sudo: bool = False
     timeout: Duration | None = None
     retry: Retry | None = None
+    allow_yes: bool = Field(False, description="of manual: --yes says that it is done")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -113,6 +115,8 @@ class Action(Strict):
             raise ValueError(f"needs exactly one of task, run, runbook, manual; found {found}")
         if self.arguments and kinds[0] in {"run", "manual"}:
             raise ValueError(f"'with' goes with task or runbook, not with {kinds[0]}")
+        if self.allow_yes and kinds[0] != "manual":
+            raise ValueError("'allow_yes' goes with manual, or below approval")
         return self
 
     @property

@@ -28,6 +28,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "exit_diff": (False, "with --check: exit code 7 when something would change"),
     "diff": (False, "show what each step changes, line by line"),
     "json": (False, "one JSON object a line instead of text"),
+    "yes": (False, "agree beforehand to what the runbook lets be agreed to so"),
     "limit": ("", "only these hosts, by name, group or pattern"),
     "inventory": ("", "another inventory file"),
 }
@@ -155,6 +156,7 @@ def carry_out(
     exit_diff: bool,
     diff: bool,
     json: bool,
+    yes: bool,
     limit: str,
     inventory: str,
     closing: dict[str, str] | None = None,
@@ -171,7 +173,9 @@ def carry_out(
         return
     printer = console.RunPrinter(diffs=diff or check, closing=closing)
     listen = console.print_event_as_json if json else printer
-    result = operations.run_runbook(name, params, check=check, apply=apply, listen=listen, **target)
+    result = operations.run_runbook(
+        name, params, check=check, yes=yes, apply=apply, listen=listen, **target
+    )
     if result.exit_code:
         say(f"error: {console.fault_of(result)}")
         raise Exit(code=result.exit_code)

@@ -1,18 +1,13 @@
 """Questions to a person while a run goes on.
 
-Knows the terminal, not what is asked. A face that is no terminal hands in its own way of asking.
+What is asked and what is answered; how a person is reached stands in ``asking``. A face of another
+kind hands in its own way of asking.
 """
 
 from __future__ import annotations
 
-import getpass
-import select
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from schemas.errors import StepFailed
-from schemas.units import format_duration
 
 
 @dataclass(frozen=True)
@@ -25,6 +20,9 @@ class Question:
         text: what to do, or what to allow.
         kind: ``manual``: was it done; ``approval``: may it be done.
         timeout: seconds to wait for the answer, or None.
+        by: who may answer; empty: anybody.
+        allow_yes: whether ``--yes`` is an answer.
+        asked_at: when it was put, ISO 8601.
     """
 
     run_id: str
@@ -32,6 +30,9 @@ class Question:
     text: str
     kind: str
     timeout: float | None
+    by: tuple[str, ...] = ()
+    allow_yes: bool = False
+    asked_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,25 +49,3 @@ class Answer:
 
 
 Ask = Callable[[Question], Answer]
-
-
-def ask_on_terminal(question: Question) -> Answer:
-    """Print the question and wait for y or n.
-
-    Raises:
-        StepFailed: there is no terminal, or no answer in time.
-    """
-    if not sys.stdin.isatty():
-        raise StepFailed(
-            "a person has to answer here, and there is no terminal",
-            hint="start the run on a terminal",
-        )
-    asked = "Done?" if question.kind == "manual" else "Go on?"
-    sys.stderr.write(f"{question.text.rstrip()}\n{asked} [y/N] ")
-    sys.stderr.flush()
-    ready, _, _ = select.select([sys.stdin], [], [], question.timeout)
-    if not ready:
-        waited = format_duration(question.timeout or 0)
-        raise StepFailed(f"nobody answered within {waited}", hint="start the run again")
-    line = sys.stdin.readline().strip().lower()
-    return Answer(yes=line in {"y", "yes"}, by=getpass.getuser())

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine.calls import exit_code_of, outputs_of
+from orchestrator.engine.journal import timestamp
 from orchestrator.engine.results import StepResult
+from orchestrator.engine.resume import Past
 from orchestrator.engine.stop import StoppedNow
 from orchestrator.tasks.outcome import PartlyDone
 from schemas.errors import InvalidInput, SessionopsError
@@ -45,6 +47,7 @@ class Shared:
         deadline: when the run must be over, on ``time.monotonic()``.
         changes: what takes back each change, oldest first.
         facts: ``run`` in expressions.
+        past: what an earlier process of this run has finished.
     """
 
     report: Reporter
@@ -54,14 +57,31 @@ class Shared:
     deadline: float = math.inf
     changes: list[Reversal] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    past: Past = field(default_factory=Past)
 
     def question(self, question: Question) -> Answer:
         """Put a question to a person; the run is ``waiting`` meanwhile."""
         text = self.report.folder.registry.mask(question.text)
+        left = max(0.0, self.deadline - time.monotonic())
+        timeout = min(left, math.inf if question.timeout is None else question.timeout)
+        question = replace(
+            question,
+            text=text,
+            timeout=timeout if math.isfinite(timeout) else None,
+            asked_at=timestamp(),
+        )
+        self.report.record.waiting_for = {
+            "step": question.step,
+            "kind": question.kind,
+            "text": text,
+            "by": list(question.by),
+            "asked_at": question.asked_at,
+        }
         self.report.waiting(text)
         try:
-            return self.ask(replace(question, text=text))
+            return self.ask(question)
         finally:
+            self.report.record.waiting_for = {}
             self.report.state("running")
 
 
@@ -74,12 +94,14 @@ class Subject:
         id: its full id: inside a nested runbook with those of the steps around it.
         host: the host's name.
         value: the loop's item.
+        number: the how-manieth item that is, from 0.
     """
 
     step: PlannedStep
     id: str
     host: str
     value: Any = None
+    number: int = 0
 
 
 def _nothing(_outcome: Outcome | None) -> list[Reversal]:
@@ -95,12 +117,14 @@ class Job:
         call: what to do, every value settled.
         once: does it once.
         undo: what takes the call back, from its outcome, or from None when it failed.
+        reverses: what it takes back itself.
     """
 
     subject: Subject
     call: Call
     once: Callable[[Call], Outcome]
     undo: Callable[[Outcome | None], list[Reversal]] = _nothing
+    reverses: Reversal | None = None
 
 
 def attempt(job: Job, shared: Shared) -> StepResult:
@@ -147,6 +171,7 @@ def tell(shared: Shared, subject: Subject, state: StepState, **more: Any) -> Non
             host=subject.host,
             state=state,
             item=subject.value,
+            number=subject.number,
             **more,
         )
     )
@@ -169,10 +194,15 @@ def _done(
         message=outcome.message,
         diff=outcome.diff,
         outputs=outcome.outputs,
-        undo=[one.as_dict() for one in undo],
+        undo=_written(job, undo),
         **told,
     )
     return StepResult(changed=changed, message=outcome.message, outputs=outcome.outputs)
+
+
+def _written(job: Job, undo: list[Reversal]) -> list[dict[str, object]]:
+    """As the journal keeps it; what was taken back is named, so that nobody does it again."""
+    return [one.as_dict() for one in ([job.reverses] if job.reverses else undo)]
 
 
 def _failed(job: Job, shared: Shared, error: SessionopsError, told: dict[str, Any]) -> StepResult:
@@ -182,7 +212,7 @@ def _failed(job: Job, shared: Shared, error: SessionopsError, told: dict[str, An
     except InvalidInput as fault:
         told["error"] += f"; and its undo cannot be rendered: {fault.message}"
     shared.changes.extend(undo)
-    told["undo"] = [one.as_dict() for one in undo]
+    told["undo"] = _written(job, undo)
     tell(shared, job.subject, "ignored" if job.subject.step.ignore_errors else "failed", **told)
     return StepResult(ok=False, error=told["error"], hint=error.hint, outputs=outputs_of(error))
 

@@ -111,7 +111,9 @@ class Caller:
     def _manual(self, call: Call, step: str) -> Outcome:
         if self.scope.check:
             return Outcome(changed=True, message="would ask a person")
-        question = Question(self.scope.run_id, step, call.what, "manual", call.timeout)
+        question = Question(
+            self.scope.run_id, step, call.what, "manual", call.timeout, (), call.allow_yes
+        )
         answer = self._ask(question)
         if not answer.yes:
             raise StepFailed(f"{answer.by} says that it was not done", where=call.where)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from orchestrator.engine.journal import JOURNAL, RECORD, run_order, timestamp
@@ -25,21 +27,56 @@ if TYPE_CHECKING:
 _UNFINISHED = {"planned", "running", "waiting"}
 
 
-def list_records(runs: Path, limit: int = 20, state: str | None = None) -> list[RunRecord]:
+@dataclass(frozen=True)
+class Filter:
+    """Which runs are wanted; empty: any.
+
+    Args:
+        state: in this state.
+        runbook: of this runbook.
+        host: on this host, among others.
+        user: started by this user.
+        since: started then or later.
+        until: started before then.
+    """
+
+    state: str | None = None
+    runbook: str | None = None
+    host: str | None = None
+    user: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def takes(self, record: RunRecord) -> bool:
+        """Whether a run is wanted."""
+        started = datetime.fromisoformat(record.started_at)
+        return (
+            self.state in (None, record.state)
+            and self.runbook in (None, record.runbook)
+            and self.user in (None, record.user)
+            and (self.host is None or self.host in record.hosts)
+            and (self.since is None or started >= self.since)
+            and (self.until is None or started < self.until)
+        )
+
+
+def list_records(
+    runs: Path,
+    limit: int | None = 20,
+    state: str | None = None,
+    wanted: Filter | None = None,
+) -> list[RunRecord]:
     """The newest runs, newest first.
 
     Args:
         runs: the folder of runs.
-        limit: how many at the most.
+        limit: how many at the most; None: all.
         state: only those in this state.
+        wanted: more about those that are wanted.
     """
-    found: list[RunRecord] = []
-    for record in _records(runs):
-        if state in (None, record.state):
-            found.append(record)
-        if len(found) >= limit:
-            break
-    return found
+    chosen = wanted or Filter(state)
+    taken = (record for record in _records(runs) if chosen.takes(record))
+    return list(islice(taken, limit))
 
 
 def read_run(runs: Path, run_id: str) -> tuple[RunRecord, list[JournalEntry]]:

@@ -6,10 +6,13 @@ only, and has gone through the registry of secrets.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from schemas.errors import Busy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 RECORD = "run.json"
 JOURNAL = "journal.jsonl"
 TRACE = "trace.log"
+PLAN = "plan.json"
 
 
 def new_run_id(runbook: str, now: datetime) -> str:
@@ -61,6 +65,26 @@ class RunFolder:
         folder.save(record)
         return folder
 
+    @classmethod
+    def reopen(cls, path: Path, registry: SecretRegistry) -> Self:
+        """Go on in the folder of a run whose process is gone.
+
+        Raises:
+            Busy: another process does so at this moment.
+        """
+        folder = cls(path, registry)
+        try:
+            fcntl.flock(folder._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            folder.close()
+            raise Busy(
+                f"another process goes on with the run {path.name}", hint="wait for it to end"
+            ) from None
+        # A process that died while it wrote has left half a line.
+        if not (path / JOURNAL).read_bytes().endswith(b"\n"):
+            os.write(folder._journal, b"\n")
+        return folder
+
     def save(self, record: RunRecord) -> None:
         """Replace the record as a whole."""
         text = json.dumps(self.registry.mask_data(record.as_dict()), indent=2, default=str)
@@ -71,6 +95,12 @@ class RunFolder:
             stream.flush()
             os.fsync(descriptor)
         temporary.replace(self.path / RECORD)
+
+    def keep_plan(self, plan: dict[str, Any]) -> None:
+        """Keep what was planned, without secrets: a resumed run compares its plan with it."""
+        descriptor = os.open(self.path / PLAN, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(plan, stream, default=str)
 
     def append(self, entry: JournalEntry) -> None:
         """Add a line to the journal.

@@ -39,6 +39,7 @@ class Call:
         retry: how often to try.
         nested: the runbook that it names.
         steps: that runbook's steps, when its arguments are known before the run.
+        allow_yes: of what a person does: whether ``--yes`` says that it is done.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class Call:
     retry: Retry | None = None
     nested: Loaded | None = field(default=None, repr=False, compare=False)
     steps: tuple[PlannedStep, ...] = ()
+    allow_yes: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON, without what is empty."""
@@ -73,6 +75,23 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Consent:
+    """A question that is put before an item is done.
+
+    Args:
+        prompt: what is asked.
+        timeout: seconds to wait for the answer.
+        by: who may answer; empty: anybody.
+        allow_yes: whether ``--yes`` is an answer.
+    """
+
+    prompt: str
+    timeout: float
+    by: tuple[str, ...] = ()
+    allow_yes: bool = False
+
+
+@dataclass(frozen=True)
 class Item:
     """A call with its condition and what belongs to it; a step has one for each item of its loop.
 
@@ -80,7 +99,7 @@ class Item:
         when: whether it is done, or the expression when only the run can tell.
         call: what is done; None when ``when`` is False.
         value: the loop's item.
-        approval: question before it and the seconds to wait for the answer.
+        approval: question before it.
         verify: checked afterwards.
         undo: what takes it back, instead of what the task says.
         no_undo: why nothing takes it back.
@@ -89,7 +108,7 @@ class Item:
     when: bool | Later
     call: Call | None
     value: Any = None
-    approval: tuple[str, float] | None = None
+    approval: Consent | None = None
     verify: Item | None = None
     undo: Item | None = None
     no_undo: str = ""
@@ -99,7 +118,7 @@ class Item:
         found: dict[str, Any] = {
             "item": self.value,
             **(self.call.as_dict() if self.call else {}),
-            "approval": self.approval[0] if self.approval else None,
+            "approval": self.approval.prompt if self.approval else None,
             "verify": self.verify.as_dict() if self.verify else None,
             "undo": self.undo.as_dict() if self.undo else self.no_undo,
         }

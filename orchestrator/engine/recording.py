@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from schemas.settings import Settings
     from tracker.client.emitter import Emitter
 
-_ON_THE_WAY = {"started", "retrying"}
+_ON_THE_WAY = {"started", "retrying", "approved"}
 _FAILED = {"failed", "ignored"}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.engine.arguments import type_fault
 from orchestrator.engine.expressions import Later, condition, is_settled, resolve
-from orchestrator.engine.planned import Call, Item
+from orchestrator.engine.planned import Call, Consent, Item
 from orchestrator.engine.references import secret_in_line
 from orchestrator.tasks.catalogue import parameters_of
 from schemas.errors import InvalidInput
@@ -103,7 +103,9 @@ class Rendering:
         approval = verify = undo = None
         if step.approval is not None:
             prompt = self.resolved(step.approval.prompt, view, *keys, "approval", "prompt")
-            approval = (prompt, parse_duration(step.approval.timeout))
+            timeout = parse_duration(step.approval.timeout)
+            by, allow_yes = tuple(step.approval.by), step.approval.allow_yes
+            approval = Consent(prompt, timeout, by, allow_yes)
         if step.verify is not None:
             verify = self.item((*keys, "verify"), step.verify, view)
         reason = getattr(step.undo, "none", "")
@@ -129,6 +131,7 @@ class Rendering:
             sudo=action.sudo,
             timeout=parse_duration(action.timeout) if action.timeout else None,
             retry=action.retry,
+            allow_yes=action.allow_yes,
             nested=self._loaded.nested.get(what) if kind == "runbook" else None,
         )
         if kind == "task":

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _HALF_WAY = "what it changes is half done: run it again to heal it"
 
+_UNDO_AGAIN = "what was not undone can be undone again: invoke runbook.undo"
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -122,6 +124,20 @@ class Execution:
             self._fail(Failure("", "", error, _HALF_WAY if self._left() else ""))
             return "cancelled"
 
+    def take_back(self) -> RunState:
+        """Undo everything that the run changed and that still stands, newest first."""
+        self._shared.facts |= {"id": self._run_id, "runbook": self.plan.loaded.runbook.name}
+        changes, self._shared.changes = self._shared.changes, []
+        try:
+            undone = replay(changes, self._undo)
+        except StoppedNow as stopped:
+            self._fail(Failure("", "", f"stopped at once by a second {stopped}", _UNDO_AGAIN))
+            return "cancelled"
+        if undone.complete:
+            return "rolled_back"
+        self._fail(Failure("", "", f"not everything is undone: {undone.problems()}", _UNDO_AGAIN))
+        return "failed"
+
     def _body(self) -> RunState:
         changing = False
         try:
@@ -191,7 +207,8 @@ class Execution:
         return undone
 
     def _undo(self, reversal: Reversal) -> StepResult:
-        return self._hosts[reversal.host].undo(reversal)
+        host = next(one for one in self.plan.hosts if one.facts.name == reversal.host)
+        return self._host(host).undo(reversal)
 
     def _handlers(self, phase: str, state: RunState) -> RunState:
         """Run handlers on every host that took part, all of them whatever happens.

@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.engine.ask import ask_on_terminal
+from orchestrator.engine.asking import Asker
 from orchestrator.engine.attempt import Shared
 from orchestrator.engine.calls import scope_of
+from orchestrator.engine.control import Inbox
 from orchestrator.engine.journal import RunFolder, new_run_id, timestamp
 from orchestrator.engine.liveness import process_started
 from orchestrator.engine.lock import Lock, Owner
 from orchestrator.engine.recording import Recorder, start_recording
 from orchestrator.engine.report import Reporter
+from orchestrator.engine.resume import Past
 from orchestrator.engine.run import Execution, Failure, RunResult
 from orchestrator.engine.stop import StopRequest
 from orchestrator.tasks.scope import attach
@@ -40,6 +42,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a plan came from; with it, a run that broke off can be planned again.
+
+    Args:
+        inventory: the inventory's file.
+        limit: the pattern of hosts that it was kept to.
+    """
+
+    inventory: str = ""
+    limit: str = ""
+
+
+@dataclass(frozen=True)
 class Options:
     """How a plan is carried out.
 
@@ -47,36 +62,75 @@ class Options:
         settings: of this machine; its places hold the run's folder.
         check: change nothing.
         listen: told of everything while it happens.
-        ask: puts questions to a person.
+        ask: puts questions to a person; None: the terminal and the control file.
+        origin: where the plan came from.
+        yes: whoever started it agrees to what a runbook lets be agreed to beforehand.
     """
 
     settings: Settings
     check: bool = False
     listen: Callable[[RunEvent], None] | None = None
-    ask: Ask = field(default=ask_on_terminal)
+    ask: Ask | None = None
+    origin: Origin = field(default_factory=Origin)
+    yes: bool = False
 
 
 def carry_out(plan: Plan, connections: Connections, options: Options) -> RunResult:
-    """Run a plan.
+    """Run a plan from its beginning.
 
     Raises:
         Busy: somebody else holds the runbook's lock; nothing was run.
         StepFailed: the lock or the run's record could not be written; nothing was run.
     """
-    record = _new_record(plan, check=options.check)
+    record = _new_record(plan, options)
+
+    def folder() -> RunFolder:
+        made = RunFolder.create(options.settings.places.runs, record, plan.secrets)
+        made.keep_plan(plan.to_dict())
+        return made
+
+    return conduct(plan, connections, options, Part(record, folder))
+
+
+@dataclass
+class Part:
+    """What one process does of a run: all of it, the rest of it, or taking it back.
+
+    Args:
+        record: the run.
+        folder: makes or opens its folder, once the lock is held.
+        past: what earlier processes have finished.
+        notes: lines to tell at the beginning.
+        body: does the part.
+    """
+
+    record: RunRecord
+    folder: Callable[[], RunFolder]
+    past: Past = field(default_factory=Past)
+    notes: list[str] = field(default_factory=list)
+    body: Callable[[Execution], RunState] = Execution.execute
+
+
+def conduct(plan: Plan, connections: Connections, options: Options, part: Part) -> RunResult:
+    """Do a part of a run, with all that surrounds it. Raises as ``carry_out``."""
+    record = part.record
     stop = StopRequest(_say_stopping)
     with stop.listening(), _locked(plan, connections, record) as notes:
-        folder = RunFolder.create(options.settings.places.runs, record, plan.secrets)
+        notes.extend(part.notes)
+        folder = part.folder()
         recorder = _recorder(plan, record, folder, options)
         report = Reporter(folder, record, recorder, options.listen)
         report.started()
         for note in notes:
             report.note(note)
-        shared = Shared(report, stop, options.ask, options.check)
+        inbox = Inbox(folder.path)
+        shared = Shared(report, stop, options.ask or Asker(inbox, stop, options.yes), options.check)
+        shared.past, shared.changes = part.past, list(part.past.changes)
         execution = Execution(plan, connections, shared, record.run_id)
-        began = time.monotonic()
-        state = execution.execute()
-        _conclude(record, state, execution.failure, time.monotonic() - began)
+        began, before = time.monotonic(), record.duration_seconds or 0.0
+        with inbox.listening(stop):
+            state = part.body(execution)
+        _conclude(record, state, execution.failure, before + time.monotonic() - began)
         report.finished()
     if report.unheard is not None:
         notes.append(f"not all of this was shown: {type(report.unheard).__name__}")
@@ -84,7 +138,7 @@ def carry_out(plan: Plan, connections: Connections, options: Options) -> RunResu
     return RunResult(record, report.entries, plan.secrets.mask(hint), notes)
 
 
-def _new_record(plan: Plan, *, check: bool) -> RunRecord:
+def _new_record(plan: Plan, options: Options) -> RunRecord:
     now = datetime.now(UTC)
     runbook = plan.loaded.runbook
     return RunRecord(
@@ -92,7 +146,7 @@ def _new_record(plan: Plan, *, check: bool) -> RunRecord:
         runbook=runbook.name,
         title=runbook.title,
         state="planned",
-        mode="check" if check else "run",
+        mode="check" if options.check else "run",
         started_at=timestamp(now),
         pid=os.getpid(),
         process_started=process_started(os.getpid()) or 0.0,
@@ -101,6 +155,9 @@ def _new_record(plan: Plan, *, check: bool) -> RunRecord:
         plan_hash=plan.hash,
         hosts=[host.facts.name for host in plan.hosts],
         params=plan.shown_params(),
+        source=str(plan.loaded.document.path.resolve()),
+        inventory=options.origin.inventory,
+        limit=options.origin.limit,
     )
 
 
@@ -119,6 +176,7 @@ def _recorder(plan: Plan, record: RunRecord, folder: RunFolder, options: Options
 
 def _conclude(record: RunRecord, state: RunState, failure: Failure | None, seconds: float) -> None:
     record.state = state
+    record.waiting_for = {}
     record.finished_at = timestamp()
     record.duration_seconds = round(seconds, 3)
     if failure is not None:

@@ -5,6 +5,7 @@ Knows one host; the order of hosts, handlers and the rollback are decided in ``r
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from orchestrator.engine.plan import plan_nested
 from orchestrator.engine.planned import holds, settled_call
 from orchestrator.engine.results import StepResult, combined
 from orchestrator.engine.undo import Reversal, reversals
+from orchestrator.redact import MASK
 from orchestrator.tasks.outcome import Outcome
 from schemas.errors import InvalidInput, SessionopsError, StepFailed
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.attempt import Shared
     from orchestrator.engine.calls import Caller
     from orchestrator.engine.load import Loaded
-    from orchestrator.engine.planned import Call, HostPlan, Item, PlannedStep
+    from orchestrator.engine.planned import Call, Consent, HostPlan, Item, PlannedStep
     from schemas.run import StepState
 
 
@@ -94,10 +96,16 @@ class HostRun:
         except InvalidInput as error:
             results.append(self._cannot(step, None, error))
             items = []
-        for item in items:
+        for number, item in enumerate(items):
+            past = self._past(step, item, number)
+            if past is not None:
+                results.append(past)
+                if past.failed:
+                    break
+                continue
             if self._shared.stop.asked and step.phase in {"precondition", "step"}:
                 raise Cancelled
-            results.append(self._item(step, item))
+            results.append(self._item(step, item, number))
             if results[-1].failed:
                 break
         result = combined(results, looped=step.looped)
@@ -110,8 +118,23 @@ class HostRun:
             return StepResult(skipped=True)
         step = replace(reversal.step, phase="undo", ignore_errors=False)
         subject = Subject(step, reversal.id, self.name)
-        job = Job(subject, reversal.call, partial(self._once, step))
+        if MASK in json.dumps(reversal.call.as_dict(), default=str):
+            error = "what takes it back holds a secret, which no journal keeps"
+            hint = "take it back by hand"
+            tell(self._shared, subject, "failed", error=error, hint=hint)
+            return StepResult(ok=False, error=error, hint=hint)
+        job = Job(subject, reversal.call, partial(self._once, step, 0), reverses=reversal)
         return attempt(job, self._shared)
+
+    def _past(self, step: PlannedStep, item: Item, number: int) -> StepResult | None:
+        """The result of an item that an earlier process of this run has finished."""
+        past, name = self._shared.past, self._prefix + step.id
+        result = past.result(self.name, name, number, step.phase)
+        if result is None or item.verify is None or past.is_verified(self.name, name, number):
+            return result
+        self._remember(step, result)
+        variables = {**self._variables, "item": item.value} if step.looped else self._variables
+        return self._verified(step, item, result, variables, number)
 
     def _items(self, step: PlannedStep) -> list[Item]:
         if step.loop is None:
@@ -123,7 +146,7 @@ class HostRun:
             )
         return [replace(step.items[0], value=value) for value in values]
 
-    def _item(self, step: PlannedStep, item: Item) -> StepResult:
+    def _item(self, step: PlannedStep, item: Item, number: int) -> StepResult:
         variables = self._variables
         if step.looped:
             variables = {**variables, "item": item.value}
@@ -134,31 +157,47 @@ class HostRun:
             if step.title == item.call.summary():
                 step = replace(step, title=call.summary())
             if item.approval is not None and not self._shared.check:
-                self._approve(step, *item.approval, variables)
+                self._approve(self._subject(step, item.value, number), item.approval, variables)
         except SessionopsError as error:
             return self._cannot(step, item.value, error)
         undo = self._undo(step, item, call, variables)
-        job = Job(self._subject(step, item.value), call, partial(self._once, step), undo)
+        subject = self._subject(step, item.value, number)
+        job = Job(subject, call, partial(self._once, step, number), undo)
         result = attempt(job, self._shared)
         if result.failed or item.verify is None or self._shared.check:
             return result
         self._remember(step, result)
-        verdict = self._verify(replace(step, phase="verify"), item.verify, variables)
+        return self._verified(step, item, result, variables, number)
+
+    def _verified(
+        self,
+        step: PlannedStep,
+        item: Item,
+        result: StepResult,
+        variables: Mapping[str, Any],
+        number: int,
+    ) -> StepResult:
+        if item.verify is None:
+            return result
+        verdict = self._verify(replace(step, phase="verify"), item.verify, variables, number)
         if verdict.ok:
             return result
         return replace(result, ok=False, error=verdict.error, hint=verdict.hint)
 
-    def _verify(self, step: PlannedStep, verify: Item, variables: Mapping[str, Any]) -> StepResult:
+    def _verify(
+        self, step: PlannedStep, verify: Item, variables: Mapping[str, Any], number: int
+    ) -> StepResult:
         try:
             if verify.call is None or not holds(verify.when, variables):
                 return StepResult(skipped=True)
             call = settled_call(verify.call, variables)
         except InvalidInput as error:
             return self._cannot(step, None, error)
-        return attempt(Job(self._subject(step), call, partial(self._once, step)), self._shared)
+        subject = self._subject(step, number=number)
+        return attempt(Job(subject, call, partial(self._once, step, number)), self._shared)
 
-    def _subject(self, step: PlannedStep, value: Any = None) -> Subject:
-        return Subject(step, self._prefix + step.id, self.name, value)
+    def _subject(self, step: PlannedStep, value: Any = None, number: int = 0) -> Subject:
+        return Subject(step, self._prefix + step.id, self.name, value, number)
 
     def _undo(self, step: PlannedStep, item: Item, call: Call, variables: Mapping[str, Any]) -> Any:
         """What takes this call back, as a function of its outcome."""
@@ -173,7 +212,7 @@ class HostRun:
 
         return found
 
-    def _once(self, step: PlannedStep, call: Call) -> Outcome:
+    def _once(self, step: PlannedStep, number: int, call: Call) -> Outcome:
         left = self._shared.deadline - time.monotonic()
         if left <= 0:
             raise StepFailed(
@@ -181,16 +220,17 @@ class HostRun:
                 hint=f"timeout: {self._loaded.runbook.timeout} in the runbook",
             )
         if call.kind == "runbook":
-            return self._nested(step, call)
+            return self._nested(step, number, call)
         deadline = time.monotonic() + min(left, call.timeout or math.inf)
         return self._caller.perform(call, self._loaded.catalogue, self._prefix + step.id, deadline)
 
-    def _nested(self, step: PlannedStep, call: Call) -> Outcome:
+    def _nested(self, step: PlannedStep, number: int, call: Call) -> Outcome:
         if call.nested is None:
             raise StepFailed(f"there is no runbook {call.what!r}", where=call.where)
         secrets = self._caller.scope.secrets
         variables, steps = plan_nested(call.nested, self.plan.target, call.arguments, secrets)
-        around = Around(variables, f"{self._prefix}{step.id}.")
+        turn = f"[{number}]" if step.looped else ""
+        around = Around(variables, f"{self._prefix}{step.id}{turn}.")
         below = HostRun(self.plan, call.nested, self._caller, self._shared, around=around)
         changed = 0
         for inner in steps:
@@ -200,15 +240,14 @@ class HostRun:
                 raise StepFailed(f"{inner.id}: {result.error}", hint=result.hint)
         return Outcome(changed=changed > 0, message=f"{changed} of {len(steps)} steps changed")
 
-    def _approve(
-        self, step: PlannedStep, prompt: str, timeout: float, variables: Mapping[str, Any]
-    ) -> None:
-        text = str(settle(prompt, variables))
-        run_id, name = self._caller.scope.run_id, self._prefix + step.id
-        answer = self._shared.question(Question(run_id, name, text, "approval", timeout))
+    def _approve(self, subject: Subject, consent: Consent, variables: Mapping[str, Any]) -> None:
+        text, run_id = str(settle(consent.prompt, variables)), self._caller.scope.run_id
+        wait, by = consent.timeout, consent.by
+        question = Question(run_id, subject.id, text, "approval", wait, by, consent.allow_yes)
+        answer = self._shared.question(question)
         if not answer.yes:
-            raise StepFailed(f"{answer.by} did not approve", where=step.where)
-        self._shared.report.note(f"{name}: approved by {answer.by}")
+            raise StepFailed(f"{answer.by} did not approve", where=subject.step.where)
+        tell(self._shared, subject, "approved", message=f"by {answer.by}")
 
     def _cannot(self, step: PlannedStep, value: Any, error: SessionopsError) -> StepResult:
         """A value that cannot be had: in check mode because the step that gives it was not run."""

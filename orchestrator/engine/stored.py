@@ -16,6 +16,8 @@ _NUMBER = (int, float)
 _RECORD: dict[str, Any] = {
     "hosts": list,
     "params": dict,
+    "resumed": int,
+    "waiting_for": dict,
     "pid": int,
     "process_started": _NUMBER,
     "changed": int,
@@ -30,6 +32,7 @@ _ENTRY: dict[str, Any] = {
     "duration_seconds": (*_NUMBER, type(None)),
     "outputs": dict,
     "undo": list,
+    "number": int,
 }
 
 

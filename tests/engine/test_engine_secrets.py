@@ -60,7 +60,7 @@ def test_no_file_of_a_run_and_nothing_told_holds_a_secret(ops, monkeypatch):
         for path in folder.rglob("*")
         if path.is_file()
     }
-    assert len(written) == 5, "record, journal, spool, and two files checked and remembered"
+    assert len(written) == 6, "record, plan, journal, spool, and two files checked and remembered"
     written |= {"told": "\n".join(told), "result": repr(result), "error": str(result.record.error)}
     for name, text in written.items():
         for secret in (PLAIN, KEY):
@@ -73,7 +73,8 @@ def test_run_folders_are_for_their_owner_only(ops):
     result = ops.run("steps: [{id: faulty, task: trial.faulty}]")
     folder = ops.runs / result.record.run_id
     assert oct(folder.stat().st_mode)[-3:] == "700"
-    assert {path.name for path in folder.iterdir()} == {"run.json", "journal.jsonl", "trace.log"}
+    names = {"run.json", "plan.json", "journal.jsonl", "trace.log"}
+    assert {path.name for path in folder.iterdir()} == names
     assert {oct(path.stat().st_mode)[-3:] for path in folder.iterdir()} == {"600"}
 
 

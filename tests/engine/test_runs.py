@@ -283,10 +283,10 @@ def test_a_person_is_asked_where_the_runbook_says_so(ops, yes, state):
     assert asked[1:] == [("manual", "Pull the cable.", "waiting")] * yes
 
 
-def test_without_a_terminal_nobody_is_asked_and_the_step_fails(ops):
-    result = ops.run("steps: [{id: by_hand, manual: Pull the cable.}]")
+def test_a_question_that_nobody_answers_fails_its_step(ops):
+    result = ops.run("steps: [{id: by_hand, manual: Pull the cable., timeout: 200ms}]")
     assert result.state == "failed"
-    assert "there is no terminal" in result.record.error
+    assert "nobody answered within 200 ms" in result.record.error
 
 
 def test_a_fault_in_a_task_fails_the_step_and_keeps_the_traceback(ops):
