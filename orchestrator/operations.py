@@ -59,6 +59,7 @@ def plan_runbook(
     inventory: str | Path | None = None,
     limit: str | None = None,
     ops: Path | None = None,
+    forks: int = 0,
 ) -> Plan:
     """What a runbook would do. Runs nothing.
 
@@ -68,13 +69,14 @@ def plan_runbook(
         inventory: the inventory file; None: the one beside the runbooks.
         limit: a pattern of hosts to keep to.
         ops: the folder with ``runbooks/``; None: this project's.
+        forks: how many hosts to ask at a time; 0: the default.
 
     Raises:
         NotFound: no such runbook, inventory or host.
         InvalidInput: something is wrong in them; with ``file:line``.
-        Unreachable: a host does not answer.
+        Unreachable: more hosts do not answer than the runbook lets fail.
     """
-    plan, connections = _prepare(name, params, inventory, limit, ops, remember=False)
+    plan, connections = _prepare(name, params, inventory, limit, ops, forks, remember=False)
     connections.close()
     return plan
 
@@ -89,6 +91,7 @@ def run_runbook(
     listen: Callable[[RunEvent], None] | None = None,
     ask: Ask | None = None,
     ops: Path | None = None,
+    forks: int = 0,
 ) -> RunResult:
     """Run a runbook to its end, in this process.
 
@@ -101,6 +104,7 @@ def run_runbook(
         listen: told of everything while it happens.
         ask: puts questions to a person; None: the terminal.
         ops: the folder with ``runbooks/``; None: this project's.
+        forks: how many hosts at a time; 0: the default.
 
     Returns:
         How it ended. A run that failed is a result too, not an exception.
@@ -111,11 +115,13 @@ def run_runbook(
         StepFailed: the lock or the run's record could not be written; nothing was run.
     """
     from orchestrator.engine.ask import ask_on_terminal
+    from orchestrator.engine.fanout import FORKS
     from orchestrator.engine.start import Options, carry_out
 
-    plan, connections = _prepare(name, params, inventory, limit, ops, remember=not check)
+    plan, connections = _prepare(name, params, inventory, limit, ops, forks, remember=not check)
     with closing(connections):
-        options = Options(connections.settings, check, listen, ask or ask_on_terminal)
+        asked = ask or ask_on_terminal
+        options = Options(connections.settings, check, listen, asked, forks or FORKS)
         return carry_out(plan, connections, options)
 
 
@@ -203,12 +209,14 @@ def _prepare(
     inventory: str | Path | None,
     limit: str | None,
     ops: Path | None,
+    forks: int,
     *,
     remember: bool,
 ) -> tuple[Plan, Connections]:
     """The plan, and the connections that its facts came over."""
     from orchestrator.engine.checked import Checker
     from orchestrator.engine.connect import Connections
+    from orchestrator.engine.fanout import FORKS
     from orchestrator.engine.inventory import Hosts
     from orchestrator.engine.load import load_runbook
     from orchestrator.engine.params import read_params
@@ -223,7 +231,10 @@ def _prepare(
     try:
         where = loaded.document.where("hosts")
         names = hosts.select(loaded.runbook.hosts, limit, where)
-        return make_plan(loaded, connections.targets(names), values), connections
+        tolerated = len(names) * loaded.runbook.max_fail_percentage / 100
+        targets = connections.targets(names, tolerated=tolerated, forks=forks or FORKS)
+        missing = {host: error.message for host, error in connections.missing.items()}
+        return make_plan(loaded, targets, values, missing), connections
     except BaseException:
         connections.close()
         raise

@@ -28,6 +28,10 @@ EXIT_CODES: dict[str, int] = {
     "unreadable": 1,
 }
 
+HostOutcome = Literal["ok", "changed", "failed", "unreachable", "skipped", "cancelled"]
+"""How a host came out of a run. ``skipped``: it was never begun; ``cancelled``: it was stopped, or
+what it changed was undone because others had failed."""
+
 Phase = Literal["precondition", "step", "verify", "undo", "on_failure", "on_success", "on_exit"]
 StepState = Literal["started", "ok", "changed", "skipped", "failed", "ignored", "retrying"]
 
@@ -44,7 +48,7 @@ class RunRecord:
 
     ``process_started`` is the start time of the process in seconds since the epoch; with the PID it
     tells a live run from a dead one whose PID somebody else has now. ``unreadable`` is no state of
-    a run: its record is damaged.
+    a run: its record is damaged. ``outcomes`` says at the end how each host came out of it.
     """
 
     run_id: str
@@ -65,6 +69,7 @@ class RunRecord:
     changed: int = 0
     failed_step: str | None = None
     error: str | None = None
+    outcomes: dict[str, HostOutcome] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""

@@ -26,6 +26,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "json": (False, "one JSON object a line instead of text"),
     "limit": ("", "only these hosts, by name, group or pattern"),
     "inventory": ("", "another inventory file"),
+    "forks": (0, "how many hosts at a time (10)"),
 }
 """What every task that runs a runbook takes: default and help."""
 
@@ -98,6 +99,7 @@ def carry_out(
     json: bool,
     limit: str,
     inventory: str,
+    forks: int,
     closing: dict[str, str] | None = None,
 ) -> None:
     """Plan, check or run a runbook, and end with its exit code."""
@@ -105,7 +107,13 @@ def carry_out(
 
     if exit_diff and not check:
         raise InvalidInput("--exit-diff goes with --check")
-    target: dict[str, Any] = {"inventory": inventory or None, "limit": limit or None}
+    if forks < 0:
+        raise InvalidInput(f"--forks {forks}: at least one host at a time")
+    target: dict[str, Any] = {
+        "inventory": inventory or None,
+        "limit": limit or None,
+        "forks": forks,
+    }
     if plan:
         planned = operations.plan_runbook(name, params, **target)
         console.print_json(planned.to_dict()) if json else console.print_plan(planned)

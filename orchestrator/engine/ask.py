@@ -8,9 +8,11 @@ from __future__ import annotations
 import getpass
 import select
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator.tasks.halt import LOOK, raise_if_halted
 from schemas.errors import StepFailed
 from schemas.units import format_duration
 
@@ -64,9 +66,20 @@ def ask_on_terminal(question: Question) -> Answer:
     asked = "Done?" if question.kind == "manual" else "Go on?"
     sys.stderr.write(f"{question.text.rstrip()}\n{asked} [y/N] ")
     sys.stderr.flush()
-    ready, _, _ = select.select([sys.stdin], [], [], question.timeout)
-    if not ready:
+    if not _ready(question.timeout):
         waited = format_duration(question.timeout or 0)
         raise StepFailed(f"nobody answered within {waited}", hint="start the run again")
     line = sys.stdin.readline().strip().lower()
     return Answer(yes=line in {"y", "yes"}, by=getpass.getuser())
+
+
+def _ready(timeout: float | None) -> bool:
+    """Whether a line comes in time; the thread that waits may be told to leave."""
+    end = None if timeout is None else time.monotonic() + timeout
+    while True:
+        raise_if_halted()
+        left = LOOK if end is None else min(LOOK, end - time.monotonic())
+        if select.select([sys.stdin], [], [], max(0.0, left))[0]:
+            return True
+        if end is not None and time.monotonic() >= end:
+            return False

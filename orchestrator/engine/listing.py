@@ -52,6 +52,7 @@ class Plan:
         params: the parameters' values.
         hosts: what is planned for each host, in the inventory's order.
         batches: names of the hosts that go together, in order.
+        missing: hosts that do not answer and that the run goes without, with why.
         secrets: the values to mask wherever the plan is shown.
     """
 
@@ -60,6 +61,7 @@ class Plan:
     hosts: tuple[HostPlan, ...]
     batches: tuple[tuple[str, ...], ...]
     secrets: SecretRegistry = field(compare=False, repr=False)
+    missing: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def hash(self) -> str:
@@ -75,6 +77,8 @@ class Plan:
         """As JSON, with its hash and without secrets."""
         shown: dict[str, Any] = self.secrets.mask_data(self._raw())
         shown["params"] = self.shown_params()
+        if self.missing:
+            shown["missing"] = self.secrets.mask_data(self.missing)
         return {"hash": self.hash, **shown}
 
     def shown_params(self) -> dict[str, Any]:
@@ -92,6 +96,7 @@ class Plan:
             row
             for host in self.hosts
             for step in host.all_steps()
+            if step.is_done_on(host.facts.name)
             for row in self._rows_of(host.facts.name, step)
         ]
 
@@ -110,6 +115,8 @@ class Plan:
                 guide=step.guide or "",
             )
             for below in item.call.steps if item.call else ():
+                if not below.is_done_on(host):
+                    continue
                 yield from self._rows_of(host, below)
 
     def _raw(self) -> dict[str, Any]:
@@ -121,7 +128,14 @@ class Plan:
             "params": self.params,
             "batches": [list(batch) for batch in self.batches],
             "hosts": [
-                {"name": host.facts.name, "steps": [step.as_dict() for step in host.all_steps()]}
+                {
+                    "name": host.facts.name,
+                    "steps": [
+                        step.as_dict()
+                        for step in host.all_steps()
+                        if step.is_done_on(host.facts.name)
+                    ],
+                }
                 for host in self.hosts
             ],
         }

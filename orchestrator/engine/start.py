@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from orchestrator.engine.ask import ask_on_terminal
 from orchestrator.engine.attempt import Shared
 from orchestrator.engine.calls import scope_of
+from orchestrator.engine.fanout import FORKS
 from orchestrator.engine.journal import RunFolder, new_run_id, timestamp
 from orchestrator.engine.liveness import process_started
 from orchestrator.engine.lock import Lock, Owner
@@ -48,12 +49,14 @@ class Options:
         check: change nothing.
         listen: told of everything while it happens.
         ask: puts questions to a person.
+        forks: how many hosts at a time.
     """
 
     settings: Settings
     check: bool = False
     listen: Callable[[RunEvent], None] | None = None
     ask: Ask = field(default=ask_on_terminal)
+    forks: int = FORKS
 
 
 def carry_out(plan: Plan, connections: Connections, options: Options) -> RunResult:
@@ -72,10 +75,13 @@ def carry_out(plan: Plan, connections: Connections, options: Options) -> RunResu
         report.started()
         for note in notes:
             report.note(note)
-        shared = Shared(report, stop, options.ask, options.check)
+        for name, why in plan.missing.items():
+            report.note(f"{name} is unreachable, the run goes without it: {why}")
+        shared = Shared(report, stop, options.ask, options.check, options.forks)
         execution = Execution(plan, connections, shared, record.run_id)
         began = time.monotonic()
         state = execution.execute()
+        record.outcomes = execution.outcomes()
         _conclude(record, state, execution.failure, time.monotonic() - began)
         report.finished()
     if report.unheard is not None:
@@ -99,7 +105,7 @@ def _new_record(plan: Plan, *, check: bool) -> RunRecord:
         host=socket.gethostname(),
         user=getpass.getuser(),
         plan_hash=plan.hash,
-        hosts=[host.facts.name for host in plan.hosts],
+        hosts=[*(host.facts.name for host in plan.hosts), *plan.missing],
         params=plan.shown_params(),
     )
 

@@ -16,6 +16,7 @@ _NUMBER = (int, float)
 _RECORD: dict[str, Any] = {
     "hosts": list,
     "params": dict,
+    "outcomes": dict,
     "pid": int,
     "process_started": _NUMBER,
     "changed": int,
