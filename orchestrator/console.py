@@ -48,6 +48,8 @@ ENDINGS = {
     "cancelled": "cancelled",
     "interrupted": "interrupted",
 }
+OUTCOMES = ("unreachable", "failed", "cancelled", "skipped", "changed", "ok")
+"""How a host can come out of a run, the worst first."""
 _TITLE_WIDTH = 46
 _CLEAR_LINE = "\r\033[K"
 
@@ -119,6 +121,8 @@ class RunPrinter:
         if record.changed == 0:
             count = "nothing would change" if record.mode == "check" else "nothing changed"
         print(f"\n{record.title}: {ENDINGS.get(record.state, record.state)} in {took}, {count}.")
+        for line in outcome_lines(record):
+            print(f"  {line}")
         lines = {"log": f"invoke runbook.log --run {record.run_id}"}
         if record.state == "succeeded" and record.mode == "run":
             release = {"release": self._release} if self._release else {}
@@ -136,6 +140,17 @@ class RunPrinter:
 
     def _painted(self, text: str, colour: str) -> str:
         return f"\033[{colour}m{text}\033[0m" if self._colour else text
+
+
+def outcome_lines(record: RunRecord) -> list[str]:
+    """How the hosts came out of a run on several, a line an outcome; the worst first."""
+    if len(record.outcomes) < 2:  # noqa: PLR2004 -- of one host the run's state says it
+        return []
+    hosts: dict[str, list[str]] = {}
+    for name, outcome in record.outcomes.items():
+        hosts.setdefault(outcome, []).append(name)
+    order = [outcome for outcome in OUTCOMES if outcome in hosts]
+    return [f"{outcome + ':':<13} {', '.join(hosts[outcome])}" for outcome in order]
 
 
 def fault_of(result: RunResult) -> str:
@@ -178,6 +193,8 @@ def print_plan(plan: Plan) -> None:
     shown = {name: value for name, value in plan.shown_params().items() if value not in (None, "")}
     if shown:
         print("  with " + ", ".join(f"{name}={value}" for name, value in shown.items()))
+    for name, why in plan.missing.items():
+        print(f"  without {name}, which is unreachable: {why}")
     host = heading = ""
     for row in plan.rows():
         if row.host != host:

@@ -65,6 +65,7 @@ def plan_runbook(
     limit: str | None = None,
     keep: bool = False,
     ops: Path | None = None,
+    forks: int = 0,
 ) -> Plan:
     """What a runbook would do. Runs nothing.
 
@@ -75,15 +76,16 @@ def plan_runbook(
         limit: a pattern of hosts to keep to.
         keep: remember the plan, so that what differs can be told when it is applied.
         ops: the folder with ``runbooks/``; None: this project's.
+        forks: how many hosts to ask at a time; 0: the default.
 
     Raises:
         NotFound: no such runbook, inventory or host.
         InvalidInput: something is wrong in them; with ``file:line``.
-        Unreachable: a host does not answer.
+        Unreachable: more hosts do not answer than the runbook lets fail.
     """
     from orchestrator.engine.kept_plans import keep as keep_plan
 
-    plan, connections = prepare(name, params, inventory, limit, ops, remember=False)
+    plan, connections = prepare(name, params, inventory, limit, ops, forks, remember=False)
     connections.close()
     if keep:
         keep_plan(_plans(connections.settings.places), plan)
@@ -102,6 +104,7 @@ def run_runbook(
     listen: Callable[[RunEvent], None] | None = None,
     ask: Ask | None = None,
     ops: Path | None = None,
+    forks: int = 0,
 ) -> RunResult:
     """Run a runbook to its end, in this process.
 
@@ -116,6 +119,7 @@ def run_runbook(
         listen: told of everything while it happens.
         ask: puts questions to a person; None: the terminal, and ``answer_run``.
         ops: the folder with ``runbooks/``; None: this project's.
+        forks: how many hosts at a time; 0: the default.
 
     Returns:
         How it ended. A run that failed is a result too, not an exception.
@@ -125,15 +129,18 @@ def run_runbook(
         Busy: somebody else holds the runbook's lock; nothing was run.
         StepFailed: the lock or the run's record could not be written; nothing was run.
     """
+    from orchestrator.engine.fanout import FORKS
     from orchestrator.engine.kept_plans import must_be
     from orchestrator.engine.start import Options, Origin, carry_out
 
-    plan, connections = prepare(name, params, inventory, limit, ops, remember=not check)
+    plan, connections = prepare(name, params, inventory, limit, ops, forks, remember=not check)
     with closing(connections):
         if apply:
             must_be(_plans(connections.settings.places), plan, apply)
         origin = Origin(str(Path(inventory).resolve()) if inventory else "", limit or "")
-        options = Options(connections.settings, check, listen, ask, origin, yes)
+        options = Options(
+            connections.settings, check, listen, ask, origin, yes, forks=forks or FORKS
+        )
         return carry_out(plan, connections, options)
 
 
@@ -226,12 +233,14 @@ def prepare(
     inventory: str | Path | None,
     limit: str | None,
     ops: Path | None,
+    forks: int,
     *,
     remember: bool,
 ) -> tuple[Plan, Connections]:
     """The plan, and the connections that its facts came over. Arguments as ``run_runbook``."""
     from orchestrator.engine.checked import Checker
     from orchestrator.engine.connect import Connections
+    from orchestrator.engine.fanout import FORKS
     from orchestrator.engine.inventory import Hosts
     from orchestrator.engine.kept_plans import sources
     from orchestrator.engine.load import load_runbook
@@ -247,7 +256,10 @@ def prepare(
     try:
         where = loaded.document.where("hosts")
         names = hosts.select(loaded.runbook.hosts, limit, where)
-        plan = make_plan(loaded, connections.targets(names), values)
+        tolerated = len(names) * loaded.runbook.max_fail_percentage / 100
+        targets = connections.targets(names, tolerated=tolerated, forks=forks or FORKS)
+        missing = {host: error.message for host, error in connections.missing.items()}
+        plan = make_plan(loaded, targets, values, missing)
         return replace(plan, sources=sources(plan)), connections
     except BaseException:
         connections.close()

@@ -11,6 +11,7 @@ import html
 import json
 import re
 import shlex
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -30,6 +31,8 @@ class SecretRegistry:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values: set[str] = set()
+        # The hosts of a run share one; a value that is added meanwhile must get into the pattern.
+        self._lock = threading.RLock()
         self._pattern: re.Pattern[str] | None = None
         for value in values:
             self.add(value)
@@ -39,8 +42,9 @@ class SecretRegistry:
         text = value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
         if not text or text in self._values:
             return
-        self._values.add(text)
-        self._pattern = None
+        with self._lock:
+            self._values.add(text)
+            self._pattern = None
 
     def __len__(self) -> int:
         return len(self._values)
@@ -71,12 +75,13 @@ class SecretRegistry:
         return data
 
     def _compiled(self) -> re.Pattern[str] | None:
-        if self._pattern is None:
-            patterns = {pattern for value in self._values for pattern in _patterns(value)}
-            if not patterns:
-                return None
-            self._pattern = re.compile("|".join(sorted(patterns, key=len, reverse=True)))
-        return self._pattern
+        with self._lock:
+            if self._pattern is None:
+                patterns = {pattern for value in self._values for pattern in _patterns(value)}
+                if not patterns:
+                    return None
+                self._pattern = re.compile("|".join(sorted(patterns, key=len, reverse=True)))
+            return self._pattern
 
 
 def _patterns(value: str) -> Iterator[str]:

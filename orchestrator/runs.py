@@ -65,7 +65,7 @@ def resume_run(
     source = source_of(record)
     params = params_again(record, secrets or {})
     plan, connections = prepare(
-        source, params, record.inventory or None, record.limit or None, None, remember=True
+        source, params, record.inventory or None, record.limit or None, None, 0, remember=True
     )
     with closing(connections):
         past = past_of(entries, plan.loaded)

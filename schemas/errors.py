@@ -6,6 +6,7 @@
     ├── NotAuthorised      4   no token, or one that does not allow this
     ├── NotFound           6   no such runbook, run, session, release, backup
     ├── Unreachable        1   a server or host does not answer
+    │   └── HostLost       1   the connection to the host of a step broke
     ├── DiskFull           1   there is no room to write
     ├── StepFailed         1   a task could not do what its step says
     └── Interrupted      130   a person or a signal asked to stop
@@ -65,6 +66,10 @@ class NotFound(SessionopsError):
 
 class Unreachable(SessionopsError):
     """A server or host does not answer."""
+
+
+class HostLost(Unreachable):
+    """The connection to the host of a step broke; what the step did until then is not known."""
 
 
 class DiskFull(SessionopsError):

@@ -32,6 +32,10 @@ EXIT_CODES: dict[str, int] = {
     "unreadable": 1,
 }
 
+HostOutcome = Literal["ok", "changed", "failed", "unreachable", "skipped", "cancelled"]
+"""How a host came out of a run. ``skipped``: it was never begun; ``cancelled``: it was stopped, or
+what it changed was undone because others had failed."""
+
 Phase = Literal["precondition", "step", "verify", "undo", "on_failure", "on_success", "on_exit"]
 StepState = Literal[
     "started", "ok", "changed", "skipped", "failed", "ignored", "retrying", "approved"
@@ -53,12 +57,11 @@ class RunRecord:
 
     ``process_started`` is the start time of the process in seconds since the epoch; with the PID it
     tells a live run from a dead one whose PID somebody else has now. ``unreadable`` is no state of
-    a run: its record is damaged.
+    a run: its record is damaged. ``outcomes`` says at the end how each host came out of it.
 
     ``source`` is the runbook's file; with ``inventory`` and ``limit`` it is what is needed to plan
     again. ``resumed`` counts how often the run was taken up again. ``waiting_for`` is the question
-    that a person has not answered yet: ``step``, ``kind``, ``text``, ``by``,
-    ``asked_at``.
+    that a person has not answered yet: ``step``, ``kind``, ``text``, ``by``, ``asked_at``.
     """
 
     run_id: str
@@ -84,6 +87,7 @@ class RunRecord:
     limit: str = ""
     resumed: int = 0
     waiting_for: dict[str, Any] = field(default_factory=dict)
+    outcomes: dict[str, HostOutcome] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""

@@ -31,6 +31,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "yes": (False, "agree beforehand to what the runbook lets be agreed to so"),
     "limit": ("", "only these hosts, by name, group or pattern"),
     "inventory": ("", "another inventory file"),
+    "forks": (0, "how many hosts at a time (10)"),
 }
 """What every task that runs a runbook takes: default and help."""
 
@@ -159,6 +160,7 @@ def carry_out(
     yes: bool,
     limit: str,
     inventory: str,
+    forks: int,
     closing: dict[str, str] | None = None,
 ) -> None:
     """Plan, check or run a runbook, and end with its exit code."""
@@ -166,7 +168,13 @@ def carry_out(
 
     if exit_diff and not check:
         raise InvalidInput("--exit-diff goes with --check")
-    target: dict[str, Any] = {"inventory": inventory or None, "limit": limit or None}
+    if forks < 0:
+        raise InvalidInput(f"--forks {forks}: at least one host at a time")
+    target: dict[str, Any] = {
+        "inventory": inventory or None,
+        "limit": limit or None,
+        "forks": forks,
+    }
     if plan:
         planned = operations.plan_runbook(name, params, keep=True, **target)
         console.print_json(planned.to_dict()) if json else console.print_plan(planned)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.engine.ask import Answer, Question
 from orchestrator.engine.control import LOOK, Inbox, person
+from orchestrator.tasks.halt import raise_if_halted
 from schemas.errors import Interrupted, StepFailed
 from schemas.units import format_duration
 
@@ -55,6 +56,7 @@ class Asker:
         sys.stderr.flush()
         end = time.monotonic() + (math.inf if question.timeout is None else question.timeout)
         while time.monotonic() < end:
+            raise_if_halted()
             if self.stop.asked:
                 raise Interrupted("asked to stop while it waited for an answer")
             found = self._heard(question) or (_typed() if terminal else None)

@@ -6,17 +6,21 @@ Knows tries and what they leave behind, not the steps around them.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engine.calls import exit_code_of, outputs_of
+from orchestrator.engine.fanout import FORKS
 from orchestrator.engine.journal import timestamp
+from orchestrator.engine.once import Once
 from orchestrator.engine.results import StepResult
 from orchestrator.engine.resume import Past
-from orchestrator.engine.stop import StoppedNow
+from orchestrator.tasks import halt
+from orchestrator.tasks.halt import StoppedNow
 from orchestrator.tasks.outcome import PartlyDone
-from schemas.errors import InvalidInput, SessionopsError
+from schemas.errors import HostLost, InvalidInput, SessionopsError
 from schemas.run import JournalEntry
 from schemas.units import parse_duration
 
@@ -44,6 +48,9 @@ class Shared:
         stop: whether somebody asked the run to end.
         ask: puts a question to a person.
         check: nothing is changed.
+        forks: how many hosts at a time.
+        once: results of the steps that one host does for all.
+        enough: set when more hosts have failed than may; the others stop before their next step.
         deadline: when the run must be over, on ``time.monotonic()``.
         changes: what takes back each change, oldest first.
         facts: ``run`` in expressions.
@@ -54,13 +61,20 @@ class Shared:
     stop: StopRequest
     ask: Ask
     check: bool
+    forks: int = FORKS
+    once: Once = field(default_factory=Once)
+    enough: threading.Event = field(default_factory=threading.Event)
     deadline: float = math.inf
     changes: list[Reversal] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     past: Past = field(default_factory=Past)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
 
     def question(self, question: Question) -> Answer:
-        """Put a question to a person; the run is ``waiting`` meanwhile."""
+        """Put a question to a person; the run is ``waiting`` meanwhile.
+
+        One question at a time, also when several hosts have one.
+        """
         text = self.report.folder.registry.mask(question.text)
         left = max(0.0, self.deadline - time.monotonic())
         timeout = min(left, math.inf if question.timeout is None else question.timeout)
@@ -70,19 +84,24 @@ class Shared:
             timeout=timeout if math.isfinite(timeout) else None,
             asked_at=timestamp(),
         )
-        self.report.record.waiting_for = {
-            "step": question.step,
-            "kind": question.kind,
-            "text": text,
-            "by": list(question.by),
-            "asked_at": question.asked_at,
-        }
-        self.report.waiting(text)
+        while not self._asking.acquire(timeout=halt.LOOK):
+            halt.raise_if_halted()
         try:
-            return self.ask(question)
+            self.report.record.waiting_for = {
+                "step": question.step,
+                "kind": question.kind,
+                "text": text,
+                "by": list(question.by),
+                "asked_at": question.asked_at,
+            }
+            self.report.waiting(text)
+            try:
+                return self.ask(question)
+            finally:
+                self.report.record.waiting_for = {}
+                self.report.state("running")
         finally:
-            self.report.record.waiting_for = {}
-            self.report.state("running")
+            self._asking.release()
 
 
 @dataclass(frozen=True)
@@ -213,11 +232,20 @@ def _failed(job: Job, shared: Shared, error: SessionopsError, told: dict[str, An
         told["error"] += f"; and its undo cannot be rendered: {fault.message}"
     shared.changes.extend(undo)
     told["undo"] = _written(job, undo)
-    tell(shared, job.subject, "ignored" if job.subject.step.ignore_errors else "failed", **told)
-    return StepResult(ok=False, error=told["error"], hint=error.hint, outputs=outputs_of(error))
+    ignored = job.subject.step.ignore_errors and not isinstance(error, HostLost)
+    tell(shared, job.subject, "ignored" if ignored else "failed", **told)
+    return StepResult(
+        ok=False,
+        error=told["error"],
+        hint=error.hint,
+        outputs=outputs_of(error),
+        unreachable=isinstance(error, HostLost),
+    )
 
 
 def _may_go_on(job: Job, error: SessionopsError, shared: Shared) -> bool:
+    if isinstance(error, HostLost):
+        return False
     if time.monotonic() >= shared.deadline or (_is_forward(job) and shared.stop.asked):
         return False
     codes = job.call.retry.on_exit_codes if job.call.retry else []
@@ -228,7 +256,7 @@ def _wait(job: Job, shared: Shared, seconds: float) -> None:
     if _is_forward(job):
         shared.stop.wait(seconds)
     else:
-        time.sleep(seconds)
+        halt.sleep(seconds)
 
 
 def _is_forward(job: Job) -> bool:

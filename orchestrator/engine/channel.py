@@ -17,8 +17,9 @@ from fabric.runners import Remote
 from invoke.exceptions import CommandTimedOut, UnexpectedExit
 from paramiko.ssh_exception import SSHException
 
+from orchestrator.tasks.halt import StoppedNow, raise_if_halted
 from orchestrator.tasks.runner import DRAIN, GRACE, INTERACTIVE, BoundedOutput
-from schemas.errors import Unreachable
+from schemas.errors import HostLost
 
 if TYPE_CHECKING:
     from invoke.runners import Result
@@ -46,7 +47,7 @@ class ChannelRunner(Remote):  # type: ignore[misc] # fabric has no types
         try:
             return self._exchange(command, stdin.getvalue() if stdin else b"")
         except (SSHException, EOFError, OSError) as error:
-            raise Unreachable(
+            raise HostLost(
                 f"the connection was lost: {error or type(error).__name__}",
                 where=self.context.host,
                 hint="what the command did until then is not known",
@@ -65,7 +66,11 @@ class ChannelRunner(Remote):  # type: ignore[misc] # fabric has no types
         feeder.start()
         timeout = self.opts["timeout"]
         outputs = (BoundedOutput(), BoundedOutput())
-        in_time = _read(self.channel, outputs, timeout)
+        try:
+            in_time = _read(self.channel, outputs, timeout)
+        except StoppedNow:
+            self._end(outputs[1].text().partition("\n")[0])
+            raise
         if in_time and self.channel.exit_status < 0 and not self.context.transport.is_active():
             raise EOFError("the host is gone")
         number, _, stderr = outputs[1].text().partition("\n")
@@ -92,7 +97,7 @@ class ChannelRunner(Remote):  # type: ignore[misc] # fabric has no types
         channel = self.context.create_session()
         tenths = str(round(GRACE * 10))
         channel.exec_command(shlex.join(["sh", "-c", _END, "sh", number, tenths]))
-        _read(channel, (BoundedOutput(), BoundedOutput()), 2 * GRACE)
+        _read(channel, (BoundedOutput(), BoundedOutput()), 2 * GRACE, watched=False)
         channel.close()
 
 
@@ -106,13 +111,23 @@ def _feed(channel: Channel, content: bytes) -> None:
 
 
 def _read(
-    channel: Channel, outputs: tuple[BoundedOutput, BoundedOutput], timeout: float | None
+    channel: Channel,
+    outputs: tuple[BoundedOutput, BoundedOutput],
+    timeout: float | None,
+    *,
+    watched: bool = True,
 ) -> bool:
-    """Read until the command is over; False when the time was over before."""
+    """Read until the command is over; False when the time was over before.
+
+    Raises:
+        StoppedNow: it is ``watched``, and the run is to be left at once.
+    """
     deadline = None if timeout is None else time.monotonic() + timeout
     ended_at: float | None = None
     while True:
         select.select([channel], [], [], DRAIN / 4)
+        if watched:
+            raise_if_halted()
         while channel.recv_ready():
             outputs[0].write(channel.recv(_CHUNK))
         while channel.recv_stderr_ready():

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from invoke.config import Config
 from invoke.context import Context
 
+from orchestrator.engine.fanout import FORKS, on_each
 from orchestrator.engine.inventory import places_of
 from orchestrator.engine.planned import Target
 from orchestrator.tasks.runner import SHELL, GroupRunner
 from orchestrator.tasks.scope import local_facts
+from schemas.errors import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,15 +43,36 @@ class Connections:
         self._places = places
         self.settings = settings
         self._contexts: dict[str, Context] = {}
+        self.missing: dict[str, Unreachable] = {}
 
-    def targets(self, names: Sequence[str]) -> list[Target]:
-        """Hosts with their facts and settings, for the plan.
+    def targets(
+        self, names: Sequence[str], *, tolerated: float = 0, forks: int = FORKS
+    ) -> list[Target]:
+        """Hosts with their facts and settings, for the plan; asked at the same time.
+
+        Args:
+            names: the hosts.
+            tolerated: how many may be unreachable. Those are kept in ``missing``.
+            forks: how many to ask at a time.
 
         Raises:
-            Unreachable: one of them does not answer.
+            Unreachable: more of them than that do not answer, or all.
             InvalidInput: a setting of one is wrong.
         """
-        return [self._target(name, is_first=number == 0) for number, name in enumerate(names)]
+        far = [name for name in names if self._hosts.named(name).connection != "local"]
+        if far:
+            import orchestrator.engine.ssh  # noqa: F401 -- before threads, which would do it at once
+        asked = on_each(far, self._asked, forks=forks)
+        found = [asked[name] if name in asked else self._target(name) for name in names]
+        targets = [one for one in found if isinstance(one, Target)]
+        self.missing = {
+            name: one
+            for name, one in zip(names, found, strict=True)
+            if isinstance(one, Unreachable)
+        }
+        if self.missing and (len(self.missing) > tolerated or not targets):
+            raise next(iter(self.missing.values()))
+        return targets
 
     def context(self, name: str) -> Context:
         """The host's Context or Connection."""
@@ -71,12 +94,17 @@ class Connections:
                 close()
         self._contexts.clear()
 
-    def _target(self, name: str, *, is_first: bool) -> Target:
+    def _asked(self, name: str) -> Target | Unreachable:
+        try:
+            return self._target(name)
+        except Unreachable as error:
+            return error
+
+    def _target(self, name: str) -> Target:
         facts = self._facts(name)
         return Target(
             facts=facts,
             settings=self._hosts.settings(name, self._settings_on(facts)),
-            is_first=is_first,
             matches=lambda pattern, where: self._hosts.matches(name, pattern, where),
         )
 

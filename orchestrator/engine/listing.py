@@ -52,6 +52,7 @@ class Plan:
         params: the parameters' values.
         hosts: what is planned for each host, in the inventory's order.
         batches: names of the hosts that go together, in order.
+        missing: hosts that do not answer and that the run goes without, with why.
         secrets: the values to mask wherever the plan is shown.
         sources: files of this machine that the steps read, such as templates, with their sha256.
     """
@@ -62,6 +63,7 @@ class Plan:
     batches: tuple[tuple[str, ...], ...]
     secrets: SecretRegistry = field(compare=False, repr=False)
     sources: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def hash(self) -> str:
@@ -77,6 +79,8 @@ class Plan:
         """As JSON, with its hash and without secrets."""
         shown: dict[str, Any] = self.secrets.mask_data(self._raw())
         shown["params"] = self.shown_params()
+        if self.missing:
+            shown["missing"] = self.secrets.mask_data(self.missing)
         return {"hash": self.hash, **shown}
 
     def shown_params(self) -> dict[str, Any]:
@@ -94,6 +98,7 @@ class Plan:
             row
             for host in self.hosts
             for step in host.all_steps()
+            if step.is_done_on(host.facts.name)
             for row in self._rows_of(host.facts.name, step)
         ]
 
@@ -112,6 +117,8 @@ class Plan:
                 guide=step.guide or "",
             )
             for below in item.call.steps if item.call else ():
+                if not below.is_done_on(host):
+                    continue
                 yield from self._rows_of(host, below)
 
     def _raw(self) -> dict[str, Any]:
@@ -124,7 +131,14 @@ class Plan:
             "batches": [list(batch) for batch in self.batches],
             "sources": self.sources,
             "hosts": [
-                {"name": host.facts.name, "steps": [step.as_dict() for step in host.all_steps()]}
+                {
+                    "name": host.facts.name,
+                    "steps": [
+                        step.as_dict()
+                        for step in host.all_steps()
+                        if step.is_done_on(host.facts.name)
+                    ],
+                }
                 for host in self.hosts
             ],
         }

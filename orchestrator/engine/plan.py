@@ -28,13 +28,19 @@ if TYPE_CHECKING:
     from schemas.source import Keys
 
 
-def make_plan(loaded: Loaded, targets: Sequence[Target], params: Mapping[str, Any]) -> Plan:
+def make_plan(
+    loaded: Loaded,
+    targets: Sequence[Target],
+    params: Mapping[str, Any],
+    missing: Mapping[str, str] | None = None,
+) -> Plan:
     """Render a runbook for hosts.
 
     Args:
         loaded: the runbook.
         targets: the hosts, in order.
         params: every parameter's value, as ``read_params`` gives them.
+        missing: hosts that do not answer and that the run goes without, with why.
 
     Raises:
         InvalidInput: an undefined name, a wrong type or a loop over no list, with ``file:line``.
@@ -45,7 +51,10 @@ def make_plan(loaded: Loaded, targets: Sequence[Target], params: Mapping[str, An
             if BY_NAME[name].kind == "secret":
                 secrets.add(target.settings[name])
     try:
-        hosts = tuple(_Planner(loaded, target, params, secrets).host_plan() for target in targets)
+        hosts = tuple(
+            _Planner(loaded, target, params, secrets, tuple(targets)).host_plan()
+            for target in targets
+        )
     except InvalidInput as error:
         # A message may quote a value.
         message, hint = secrets.mask(error.message), secrets.mask(error.hint)
@@ -57,11 +66,16 @@ def make_plan(loaded: Loaded, targets: Sequence[Target], params: Mapping[str, An
         hosts=hosts,
         batches=batches(names, loaded.runbook.serial, loaded.document.where("serial")),
         secrets=secrets,
+        missing=dict(missing or {}),
     )
 
 
 def plan_nested(
-    loaded: Loaded, target: Target, arguments: Mapping[str, Any], secrets: SecretRegistry
+    loaded: Loaded,
+    target: Target,
+    arguments: Mapping[str, Any],
+    secrets: SecretRegistry,
+    peers: tuple[Target, ...] = (),
 ) -> tuple[dict[str, Any], tuple[PlannedStep, ...]]:
     """A runbook inside another: its variables, and its preconditions and steps on one host.
 
@@ -72,6 +86,7 @@ def plan_nested(
         target: the host.
         arguments: its parameters, as the step around it gives them.
         secrets: learns the values of secret parameters.
+        peers: all hosts of the run; none: this one alone.
 
     Raises:
         InvalidInput: as ``make_plan``, and for the arguments.
@@ -79,15 +94,21 @@ def plan_nested(
     params = read_params(loaded.runbook.params, arguments)
     for value in secret_values(loaded.runbook.params, params):
         secrets.add(value)
-    return _Planner(loaded, target, params, secrets).nested()
+    return _Planner(loaded, target, params, secrets, peers or (target,)).nested()
 
 
 class _Planner:
     """Plans one runbook for one host."""
 
     def __init__(
-        self, loaded: Loaded, target: Target, params: Mapping[str, Any], secrets: SecretRegistry
+        self,
+        loaded: Loaded,
+        target: Target,
+        params: Mapping[str, Any],
+        secrets: SecretRegistry,
+        peers: tuple[Target, ...],
     ) -> None:
+        self.peers = peers
         self.runbook = loaded.runbook
         self.target = target
         self.secrets = secrets
@@ -105,6 +126,7 @@ class _Planner:
             on_failure=self._checks("on_failure", ("on_failure", "steps")),
             on_success=self._checks("on_success", ("on_success",)),
             on_exit=self._checks("on_exit", ("on_exit",)),
+            peers=self.peers,
         )
 
     def nested(self) -> tuple[dict[str, Any], tuple[PlannedStep, ...]]:
@@ -112,7 +134,7 @@ class _Planner:
         return self.variables, (*checks, *self._steps())
 
     def _below(self, loaded: Loaded, arguments: Mapping[str, Any]) -> tuple[PlannedStep, ...]:
-        return plan_nested(loaded, self.target, arguments, self.secrets)[1]
+        return plan_nested(loaded, self.target, arguments, self.secrets, self.peers)[1]
 
     def _steps(self) -> tuple[PlannedStep, ...]:
         return tuple(
@@ -122,11 +144,18 @@ class _Planner:
         )
 
     def _is_for_this_host(self, keys: Keys, step: Step) -> bool:
-        if step.run_once and not self.target.is_first:
-            return False
+        return self._is_for(self.target, keys, step)
+
+    def _is_for(self, target: Target, keys: Keys, step: Step) -> bool:
         if step.hosts is None:
             return True
-        return self.target.matches(step.hosts, self.rendering.where(*keys, "hosts"))
+        return target.matches(step.hosts, self.rendering.where(*keys, "hosts"))
+
+    def _leader(self, keys: Keys, step: Step) -> str:
+        """The host that does a step which is done once: the first that the step is for."""
+        if not step.run_once:
+            return ""
+        return next(target.facts.name for target in self.peers if self._is_for(target, keys, step))
 
     def _step(self, keys: Keys, step: Step) -> PlannedStep:
         loop = self._loop(keys, step)
@@ -150,6 +179,7 @@ class _Planner:
             ignore_errors=step.ignore_errors,
             register=step.register_as,
             guide=step.guide,
+            once=self._leader(keys, step),
         )
 
     def _loop(self, keys: Keys, step: Step) -> Later | list[Any] | None:

@@ -143,6 +143,7 @@ class PlannedStep:
         ignore_errors: whether the run goes on after its failure.
         register: the name that its result gets beside ``steps.<id>``.
         guide: the section of the guide that it carries out.
+        once: for a step that one host does for all: that host's name.
     """
 
     phase: Phase
@@ -155,6 +156,11 @@ class PlannedStep:
     ignore_errors: bool = False
     register: str | None = None
     guide: str | None = None
+    once: str = ""
+
+    def is_done_on(self, host: str) -> bool:
+        """Whether it is planned to be done there; elsewhere its result is only waited for."""
+        return self.once in {"", host}
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON, without what is empty."""
@@ -165,6 +171,7 @@ class PlannedStep:
             "guide": self.guide,
             "loop": self.loop,
             "ignore_errors": self.ignore_errors,
+            "once": bool(self.once),
         }
         shown = {key: value for key, value in found.items() if value}
         items = [item.as_dict() for item in self.items]
@@ -182,13 +189,11 @@ class Target:
     Args:
         facts: what is known about it.
         settings: the settings in force there.
-        is_first: whether it is the first of the run's hosts, which does what is done once.
         matches: whether a pattern of hosts, which stands at a ``file:line``, names it.
     """
 
     facts: HostFacts
     settings: Settings
-    is_first: bool = True
     matches: Callable[[str, str], bool] = _any_pattern
 
 
@@ -198,6 +203,7 @@ class HostPlan:
 
     Args:
         target: the host.
+        peers: all hosts of the run, in order.
         variables: what expressions and templates see.
         preconditions, steps, on_failure, on_success, on_exit: in order.
     """
@@ -209,6 +215,7 @@ class HostPlan:
     on_failure: tuple[PlannedStep, ...]
     on_success: tuple[PlannedStep, ...]
     on_exit: tuple[PlannedStep, ...]
+    peers: tuple[Target, ...] = ()
 
     @property
     def facts(self) -> HostFacts:

@@ -5,6 +5,7 @@ Knows entries and states, not how steps are done.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,7 +41,7 @@ class RunEvent:
 
 
 class Reporter:
-    """Tells of one run.
+    """Tells of one run; several threads may call it, one entry is told after the other.
 
     Args:
         folder: its folder.
@@ -64,16 +65,22 @@ class Reporter:
         self._recorder = recorder
         self._listen = listen
         self.unheard: Exception | None = None
+        # One that the same thread can take twice: a signal may come in the middle of an entry.
+        self._lock = threading.RLock()
+        self._over = False
 
     def entry(self, entry: JournalEntry) -> None:
         """Write a journal entry, before anything else happens."""
         shown = self._shown(entry)
-        self.folder.append(shown)
-        self.entries.append(shown)
-        if shown.state == "changed" and shown.phase == "step":
-            self.record.changed += 1
-        self._recorder.entry(shown)
-        self._tell(RunEvent("entry", self.record, shown))
+        with self._lock:
+            if self._over:
+                return
+            self.folder.append(shown)
+            self.entries.append(shown)
+            if shown.state == "changed" and shown.phase == "step":
+                self.record.changed += 1
+            self._recorder.entry(shown)
+            self._tell(RunEvent("entry", self.record, shown))
 
     def note(self, text: str) -> None:
         """Tell the face something that is not about a step."""
@@ -86,8 +93,9 @@ class Reporter:
 
     def state(self, state: RunState) -> None:
         """The run is in another state now."""
-        self.record.state = state
-        self.folder.save(self.record)
+        with self._lock:
+            self.record.state = state
+            self.folder.save(self.record)
 
     def started(self) -> None:
         """The run begins."""
@@ -98,10 +106,12 @@ class Reporter:
         """The run is over; its record says how."""
         if self.record.error is not None:
             self.record.error = self.folder.registry.mask(self.record.error)
-        self.folder.save(self.record)
-        self._recorder.end(self.record)
-        self._tell(RunEvent("finished", self.record))
-        self.folder.close()
+        with self._lock:
+            self.folder.save(self.record)
+            self._recorder.end(self.record)
+            self._tell(RunEvent("finished", self.record))
+            self._over = True  # for a thread that did not leave when everybody had to
+            self.folder.close()
 
     def _shown(self, entry: JournalEntry) -> JournalEntry:
         registry = self.folder.registry
@@ -111,13 +121,14 @@ class Reporter:
         return shown
 
     def _tell(self, event: RunEvent) -> None:
-        if self._listen is None:
-            return
-        try:
-            self._listen(event)
-        except Exception as error:  # noqa: BLE001 -- a closed pipe must not end a run half-way
-            self._listen = None
-            self.unheard = error
+        with self._lock:
+            if self._listen is None:
+                return
+            try:
+                self._listen(event)
+            except Exception as error:  # noqa: BLE001 -- a closed pipe must not end a run half-way
+                self._listen = None
+                self.unheard = error
 
 
 _TEXTS = {"title", "item", "message", "diff", "error", "hint", "undo"}

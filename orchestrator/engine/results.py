@@ -17,6 +17,7 @@ class StepResult:
         ok: it did not fail (also when it was skipped).
         changed: it changed something.
         skipped: its condition was false.
+        unreachable: it failed because the host was lost; nothing more can be done there.
         message: the task's line.
         outputs: the task's outputs; of a loop, those of its last item.
         error: why it failed, in one line.
@@ -32,6 +33,7 @@ class StepResult:
     error: str = ""
     hint: str = ""
     results: tuple[StepResult, ...] = ()
+    unreachable: bool = False
 
     @property
     def failed(self) -> bool:
@@ -53,4 +55,5 @@ def combined(results: Sequence[StepResult], *, looped: bool) -> StepResult:
         error="; ".join(one.error for one in failed),
         hint=failed[0].hint if failed else "",
         results=tuple(results),
+        unreachable=any(one.unreachable for one in results),
     )

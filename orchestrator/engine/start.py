@@ -18,6 +18,7 @@ from orchestrator.engine.asking import Asker
 from orchestrator.engine.attempt import Shared
 from orchestrator.engine.calls import scope_of
 from orchestrator.engine.control import Inbox
+from orchestrator.engine.fanout import FORKS
 from orchestrator.engine.journal import RunFolder, new_run_id, timestamp
 from orchestrator.engine.liveness import process_started
 from orchestrator.engine.lock import Lock, Owner
@@ -65,6 +66,7 @@ class Options:
         ask: puts questions to a person; None: the terminal and the control file.
         origin: where the plan came from.
         yes: whoever started it agrees to what a runbook lets be agreed to beforehand.
+        forks: how many hosts at a time.
     """
 
     settings: Settings
@@ -73,6 +75,7 @@ class Options:
     ask: Ask | None = None
     origin: Origin = field(default_factory=Origin)
     yes: bool = False
+    forks: int = FORKS
 
 
 def carry_out(plan: Plan, connections: Connections, options: Options) -> RunResult:
@@ -123,13 +126,17 @@ def conduct(plan: Plan, connections: Connections, options: Options, part: Part) 
         report.started()
         for note in notes:
             report.note(note)
+        for name, why in plan.missing.items():
+            report.note(f"{name} is unreachable, the run goes without it: {why}")
         inbox = Inbox(folder.path)
-        shared = Shared(report, stop, options.ask or Asker(inbox, stop, options.yes), options.check)
+        ask = options.ask or Asker(inbox, stop, options.yes)
+        shared = Shared(report, stop, ask, options.check, options.forks)
         shared.past, shared.changes = part.past, list(part.past.changes)
         execution = Execution(plan, connections, shared, record.run_id)
         began, before = time.monotonic(), record.duration_seconds or 0.0
         with inbox.listening(stop):
             state = part.body(execution)
+        record.outcomes = execution.outcomes()
         _conclude(record, state, execution.failure, before + time.monotonic() - began)
         report.finished()
     if report.unheard is not None:
@@ -153,7 +160,7 @@ def _new_record(plan: Plan, options: Options) -> RunRecord:
         host=socket.gethostname(),
         user=getpass.getuser(),
         plan_hash=plan.hash,
-        hosts=[host.facts.name for host in plan.hosts],
+        hosts=[*(host.facts.name for host in plan.hosts), *plan.missing],
         params=plan.shown_params(),
         source=str(plan.loaded.document.path.resolve()),
         inventory=options.origin.inventory,

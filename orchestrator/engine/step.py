@@ -21,7 +21,7 @@ from orchestrator.engine.results import StepResult, combined
 from orchestrator.engine.undo import Reversal, reversals
 from orchestrator.redact import MASK
 from orchestrator.tasks.outcome import Outcome
-from schemas.errors import InvalidInput, SessionopsError, StepFailed
+from schemas.errors import HostLost, InvalidInput, SessionopsError, StepFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,10 +86,38 @@ class HostRun:
     def perform(self, step: PlannedStep) -> StepResult:
         """Carry out a step and remember its result for later expressions.
 
+        A step that is done once for all hosts is done by one of them; the others wait for it.
+
         Raises:
             Cancelled: before one of its items, somebody had asked to stop.
             StoppedNow: somebody asked twice.
         """
+        if not step.once:
+            return self._perform(step)
+        by, result = self._shared.once.result(
+            self._prefix + step.id,
+            self.name,
+            step.once,
+            lambda: self._perform(step),
+            self._look,
+        )
+        if by == self.name:
+            return result
+        if result.failed:
+            error = f"failed on {by}, where it was to be done once for all"
+            result = StepResult(ok=False, error=error, hint=result.hint)
+            state: StepState = "ignored" if step.ignore_errors else "failed"
+            tell(self._shared, self._subject(step), state, error=error, hint=result.hint)
+        else:
+            tell(self._shared, self._subject(step), "skipped", message=f"done once, on {by}")
+        self._remember(step, result)
+        return replace(result, changed=False)
+
+    def _look(self) -> None:
+        if self._shared.stop.asked or self._shared.enough.is_set():
+            raise Cancelled
+
+    def _perform(self, step: PlannedStep) -> StepResult:
         results = []
         try:
             items = self._items(step)
@@ -182,7 +210,13 @@ class HostRun:
         verdict = self._verify(replace(step, phase="verify"), item.verify, variables, number)
         if verdict.ok:
             return result
-        return replace(result, ok=False, error=verdict.error, hint=verdict.hint)
+        return replace(
+            result,
+            ok=False,
+            error=verdict.error,
+            hint=verdict.hint,
+            unreachable=verdict.unreachable,
+        )
 
     def _verify(
         self, step: PlannedStep, verify: Item, variables: Mapping[str, Any], number: int
@@ -228,7 +262,9 @@ class HostRun:
         if call.nested is None:
             raise StepFailed(f"there is no runbook {call.what!r}", where=call.where)
         secrets = self._caller.scope.secrets
-        variables, steps = plan_nested(call.nested, self.plan.target, call.arguments, secrets)
+        variables, steps = plan_nested(
+            call.nested, self.plan.target, call.arguments, secrets, self.plan.peers
+        )
         turn = f"[{number}]" if step.looped else ""
         around = Around(variables, f"{self._prefix}{step.id}{turn}.")
         below = HostRun(self.plan, call.nested, self._caller, self._shared, around=around)
@@ -236,6 +272,8 @@ class HostRun:
         for inner in steps:
             result = below.perform(inner)
             changed += result.changed
+            if result.unreachable:
+                raise HostLost(f"{inner.id}: {result.error}", hint=result.hint)
             if result.failed and not inner.ignore_errors:
                 raise StepFailed(f"{inner.id}: {result.error}", hint=result.hint)
         return Outcome(changed=changed > 0, message=f"{changed} of {len(steps)} steps changed")

@@ -10,17 +10,12 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.tasks.halt import StoppedNow
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class StoppedNow(BaseException):
-    """The second request: leave what is going on at once.
-
-    Not an ``Exception``, so that no task takes it for a failure of its own.
-    """
 
 
 class StopRequest:
@@ -28,10 +23,13 @@ class StopRequest:
 
     Args:
         told: called with the signal's name at the first request.
+
+    ``halt`` is set by the second request; every thread of the run looks at it.
     """
 
     def __init__(self, told: Callable[[str], None] | None = None) -> None:
         self.by = ""
+        self.halt = threading.Event()
         self._told = told
         self._asked = threading.Event()
 
@@ -47,6 +45,7 @@ class StopRequest:
             StoppedNow: it had been asked before.
         """
         if self.asked:
+            self.halt.set()
             raise StoppedNow(by)
         self.by = by
         self._asked.set()

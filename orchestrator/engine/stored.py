@@ -18,6 +18,7 @@ _RECORD: dict[str, Any] = {
     "params": dict,
     "resumed": int,
     "waiting_for": dict,
+    "outcomes": dict,
     "pid": int,
     "process_started": _NUMBER,
     "changed": int,

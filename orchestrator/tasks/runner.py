@@ -19,6 +19,8 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 from invoke.exceptions import CommandTimedOut, UnexpectedExit
 from invoke.runners import Local, Result
 
+from orchestrator.tasks.halt import raise_if_halted
+
 if TYPE_CHECKING:
     from invoke.context import Context
 
@@ -169,6 +171,7 @@ def _exchange(
         while selector.get_map():
             for key, _ in selector.select(DRAIN / 4 if ended_at else _until(deadline)):
                 _serve(selector, key)
+            raise_if_halted()
             now = time.monotonic()
             if ended_at is None and process.poll() is not None:
                 ended_at = now
