@@ -100,6 +100,7 @@ def run_runbook(
     listen: Callable[[RunEvent], None] | None = None,
     ask: Ask | None = None,
     ops: Path | None = None,
+    lock_wait: float = 0.0,
 ) -> RunResult:
     """Run a runbook to its end, in this process.
 
@@ -113,6 +114,7 @@ def run_runbook(
         listen: told of everything while it happens.
         ask: puts questions to a person; None: the terminal.
         ops: the folder with ``runbooks/``; None: this project's.
+        lock_wait: seconds to wait, in all, for locks that others hold.
 
     Returns:
         How it ended. A run that failed is a result too, not an exception.
@@ -128,7 +130,7 @@ def run_runbook(
 
     plan, connections = _prepare(name, params, inventory, limit, ops, remember=not check)
     with closing(connections):
-        options = Options(connections.settings, check, listen, ask or ask_on_terminal)
+        options = Options(connections.settings, check, listen, ask or ask_on_terminal, lock_wait)
         if apply:
             must_be(_plans(connections.settings.places), plan, apply)
         return carry_out(plan, connections, options)

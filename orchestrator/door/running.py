@@ -30,6 +30,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "json": (False, "one JSON object a line instead of text"),
     "limit": ("", "only these hosts, by name, group or pattern"),
     "inventory": ("", "another inventory file"),
+    "lock_wait": ("", "how long to wait for a run that holds the lock, as 30s or 5m"),
 }
 """What every task that runs a runbook takes: default and help."""
 
@@ -157,10 +158,12 @@ def carry_out(
     json: bool,
     limit: str,
     inventory: str,
+    lock_wait: str,
     closing: dict[str, str] | None = None,
 ) -> None:
     """Plan, check or run a runbook, and end with its exit code."""
     from orchestrator import console, operations
+    from schemas.units import parse_duration
 
     if exit_diff and not check:
         raise InvalidInput("--exit-diff goes with --check")
@@ -169,9 +172,12 @@ def carry_out(
         planned = operations.plan_runbook(name, params, keep=True, **target)
         console.print_json(planned.to_dict()) if json else console.print_plan(planned)
         return
+    patience = parse_duration(lock_wait) if lock_wait else 0.0
     printer = console.RunPrinter(diffs=diff or check, closing=closing)
     listen = console.print_event_as_json if json else printer
-    result = operations.run_runbook(name, params, check=check, apply=apply, listen=listen, **target)
+    result = operations.run_runbook(
+        name, params, check=check, apply=apply, listen=listen, lock_wait=patience, **target
+    )
     if result.exit_code:
         say(f"error: {console.fault_of(result)}")
         raise Exit(code=result.exit_code)
