@@ -105,6 +105,7 @@ def run_runbook(
     ask: Ask | None = None,
     ops: Path | None = None,
     forks: int = 0,
+    lock_wait: float = 0.0,
 ) -> RunResult:
     """Run a runbook to its end, in this process.
 
@@ -120,6 +121,7 @@ def run_runbook(
         ask: puts questions to a person; None: the terminal, and ``answer_run``.
         ops: the folder with ``runbooks/``; None: this project's.
         forks: how many hosts at a time; 0: the default.
+        lock_wait: seconds to wait, in all, for locks that others hold.
 
     Returns:
         How it ended. A run that failed is a result too, not an exception.
@@ -139,7 +141,14 @@ def run_runbook(
             must_be(_plans(connections.settings.places), plan, apply)
         origin = Origin(str(Path(inventory).resolve()) if inventory else "", limit or "")
         options = Options(
-            connections.settings, check, listen, ask, origin, yes, forks=forks or FORKS
+            connections.settings,
+            check,
+            listen,
+            ask,
+            origin,
+            yes,
+            forks=forks or FORKS,
+            lock_wait=lock_wait,
         )
         return carry_out(plan, connections, options)
 

@@ -32,6 +32,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "limit": ("", "only these hosts, by name, group or pattern"),
     "inventory": ("", "another inventory file"),
     "forks": (0, "how many hosts at a time (10)"),
+    "lock_wait": ("", "how long to wait for a run that holds the lock, as 30s or 5m"),
 }
 """What every task that runs a runbook takes: default and help."""
 
@@ -161,10 +162,12 @@ def carry_out(
     limit: str,
     inventory: str,
     forks: int,
+    lock_wait: str,
     closing: dict[str, str] | None = None,
 ) -> None:
     """Plan, check or run a runbook, and end with its exit code."""
     from orchestrator import console, operations
+    from schemas.units import parse_duration
 
     if exit_diff and not check:
         raise InvalidInput("--exit-diff goes with --check")
@@ -179,10 +182,18 @@ def carry_out(
         planned = operations.plan_runbook(name, params, keep=True, **target)
         console.print_json(planned.to_dict()) if json else console.print_plan(planned)
         return
+    patience = parse_duration(lock_wait) if lock_wait else 0.0
     printer = console.RunPrinter(diffs=diff or check, closing=closing)
     listen = console.print_event_as_json if json else printer
     result = operations.run_runbook(
-        name, params, check=check, yes=yes, apply=apply, listen=listen, **target
+        name,
+        params,
+        check=check,
+        yes=yes,
+        apply=apply,
+        listen=listen,
+        lock_wait=patience,
+        **target,
     )
     if result.exit_code:
         say(f"error: {console.fault_of(result)}")

@@ -28,7 +28,7 @@ from orchestrator.engine.resume import Past
 from orchestrator.engine.run import Execution, Failure, RunResult
 from orchestrator.engine.stop import StopRequest
 from orchestrator.tasks.scope import attach
-from schemas.errors import SessionopsError, StepFailed
+from schemas.errors import Busy, SessionopsError, StepFailed
 from schemas.run import RunRecord
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.report import RunEvent
     from schemas.run import RunState
     from schemas.settings import Settings
+
+_LOCK_INTERVAL = 0.5  # seconds between two looks at a lock that somebody holds
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Options:
         origin: where the plan came from.
         yes: whoever started it agrees to what a runbook lets be agreed to beforehand.
         forks: how many hosts at a time.
+        lock_wait: seconds to wait, in all, for locks that others hold.
     """
 
     settings: Settings
@@ -76,6 +79,7 @@ class Options:
     origin: Origin = field(default_factory=Origin)
     yes: bool = False
     forks: int = FORKS
+    lock_wait: float = 0.0
 
 
 def carry_out(plan: Plan, connections: Connections, options: Options) -> RunResult:
@@ -118,7 +122,8 @@ def conduct(plan: Plan, connections: Connections, options: Options, part: Part) 
     """Do a part of a run, with all that surrounds it. Raises as ``carry_out``."""
     record = part.record
     stop = StopRequest(_say_stopping)
-    with stop.listening(), _locked(plan, connections, record) as notes:
+    patience = Patience(time.monotonic() + options.lock_wait, stop)
+    with stop.listening(), _locked(plan, connections, record, patience) as notes:
         notes.extend(part.notes)
         folder = part.folder()
         recorder = _recorder(plan, record, folder, options)
@@ -191,8 +196,47 @@ def _conclude(record: RunRecord, state: RunState, failure: Failure | None, secon
         record.error = str(failure)
 
 
+@dataclass
+class Patience:
+    """Waits for locks that others hold, until one moment for all of them.
+
+    Args:
+        until: the moment, by ``time.monotonic``.
+        stop: ends the waiting early.
+    """
+
+    until: float
+    stop: StopRequest
+    _told: str = ""
+
+    def acquire(self, lock: Lock) -> Owner | None:
+        """Take a lock as ``Lock.acquire`` does, as soon as it is free.
+
+        Raises:
+            Busy: it was not free in time, or the run was asked to stop.
+        """
+        while True:
+            try:
+                return lock.acquire()
+            except Busy as busy:
+                left = self.until - time.monotonic()
+                if left <= 0 or self.stop.asked:
+                    raise
+                self._say(busy.message)
+                self.stop.wait(min(left, _LOCK_INTERVAL))
+
+    def _say(self, holder: str) -> None:
+        # Once for each holder. To stderr, since the run has no journal before it has its locks.
+        if holder != self._told:
+            self._told = holder
+            with suppress(OSError):
+                os.write(2, f"waiting: {holder}\n".encode())
+
+
 @contextmanager
-def _locked(plan: Plan, connections: Connections, record: RunRecord) -> Iterator[list[str]]:
+def _locked(
+    plan: Plan, connections: Connections, record: RunRecord, patience: Patience
+) -> Iterator[list[str]]:
     """Hold the runbook's lock on every host. Gives lines that a person should see."""
     name = plan.loaded.runbook.lock
     notes: list[str] = []
@@ -202,7 +246,7 @@ def _locked(plan: Plan, connections: Connections, record: RunRecord) -> Iterator
             context = connections.context(host.facts.name)
             attach(context, scope_of(host, plan.secrets, record.run_id, check=False))
             lock = Lock(context, str(name), _owner(record))
-            dead = lock.acquire()
+            dead = patience.acquire(lock)
             held.append(lock)
             if dead is not None:
                 notes.append(

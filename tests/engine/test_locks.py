@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
+import time
 
 import pytest
 
 from orchestrator.engine.connect import local_context
 from orchestrator.engine.liveness import is_alive, process_started
 from orchestrator.engine.lock import Lock, Owner
+from orchestrator.engine.start import Patience
+from orchestrator.engine.stop import StopRequest
 from schemas.errors import Busy
 
 WANTING = 8
@@ -89,3 +93,39 @@ def test_a_process_is_known_by_its_start_too():
     assert is_alive(os.getpid(), started)
     assert not is_alive(os.getpid(), started - 3600), "the number was given to another process"
     assert not is_alive(dead_pid(), started)
+
+
+def test_a_patient_run_gets_the_lock_once_it_is_free_and_says_who_has_it(ops, capfd):
+    first = Lock(local_context(), "trial", owner(1))
+    first.acquire()
+    second = Lock(local_context(), "trial", owner(2))
+    waiter = threading.Thread(
+        target=Patience(time.monotonic() + 60, StopRequest()).acquire, args=(second,)
+    )
+    waiter.start()
+    told = ""
+    while "waiting: " not in told and waiter.is_alive():
+        told += capfd.readouterr().err
+    assert "waiting: 'trial' is locked by the run 20261123-091500-trial-0001 of ana" in told
+    assert json.loads(first.path.read_text())["run_id"] == owner(1).run_id
+    first.release()
+    waiter.join(60)
+    assert json.loads(second.path.read_text())["run_id"] == owner(2).run_id
+
+
+def test_patience_ends_and_the_lock_stays_its_holders(ops):
+    first = Lock(local_context(), "trial", owner(1))
+    first.acquire()
+    with pytest.raises(Busy, match="locked by the run 20261123-091500-trial-0001"):
+        Patience(time.monotonic() + 0.1, StopRequest()).acquire(
+            Lock(local_context(), "trial", owner(2))
+        )
+    assert json.loads(first.path.read_text())["run_id"] == owner(1).run_id
+
+
+def test_whoever_is_asked_to_stop_waits_no_longer(ops):
+    Lock(local_context(), "trial", owner(1)).acquire()
+    stop = StopRequest()
+    stop.ask("Ctrl-C")
+    with pytest.raises(Busy):
+        Patience(time.monotonic() + 3600, stop).acquire(Lock(local_context(), "trial", owner(2)))
