@@ -96,7 +96,7 @@ def run_runbook(
     inventory: str | Path | None = None,
     limit: str | None = None,
     check: bool = False,
-    apply: str = "",
+    apply: str | None = None,
     listen: Callable[[RunEvent], None] | None = None,
     ask: Ask | None = None,
     ops: Path | None = None,
@@ -109,7 +109,7 @@ def run_runbook(
         inventory: the inventory file; None: the one beside the runbooks.
         limit: a pattern of hosts to keep to.
         check: change nothing, find out what would change.
-        apply: the hash of the plan that was shown; another plan is refused. Empty: any.
+        apply: the hash of the plan that was shown; another plan is refused. None: any.
         listen: told of everything while it happens.
         ask: puts questions to a person; None: the terminal.
         ops: the folder with ``runbooks/``; None: this project's.
@@ -129,7 +129,7 @@ def run_runbook(
     plan, connections = _prepare(name, params, inventory, limit, ops, remember=not check)
     with closing(connections):
         options = Options(connections.settings, check, listen, ask or ask_on_terminal)
-        if apply:
+        if apply is not None:
             must_be(_plans(connections.settings.places), plan, apply)
         return carry_out(plan, connections, options)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OPTIONS: dict[str, tuple[Any, str]] = {
     "param": (None, "a parameter of the runbook as name=value; may be given several times"),
     "plan": (False, "print what would be done, do nothing"),
-    "apply": ("", "run only if the plan still has this hash, which --plan printed"),
+    "apply": (None, "run only if the plan still has this hash, which --plan printed"),
     "check": (False, "ask every step what it would change, and change nothing"),
     "exit_diff": (False, "with --check: exit code 7 when something would change"),
     "diff": (False, "show what each step changes, line by line"),
@@ -150,7 +150,7 @@ def carry_out(
     params: dict[str, str],
     *,
     plan: bool,
-    apply: str,
+    apply: str | None,
     check: bool,
     exit_diff: bool,
     diff: bool,
@@ -164,6 +164,8 @@ def carry_out(
 
     if exit_diff and not check:
         raise InvalidInput("--exit-diff goes with --check")
+    if plan and apply is not None:
+        raise InvalidInput("--plan runs nothing, --apply does", hint="give one of them")
     target: dict[str, Any] = {"inventory": inventory or None, "limit": limit or None}
     if plan:
         planned = operations.plan_runbook(name, params, keep=True, **target)
