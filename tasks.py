@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.door import runbook
-from orchestrator.door.answers import answering
+from orchestrator.door.answers import answering, leave_quietly
 from orchestrator.door.lint import lint
 from orchestrator.door.running import group_task, runbook_task
 
@@ -95,4 +95,5 @@ def namespace() -> Collection:
     return root
 
 
+leave_quietly()
 ns = namespace()

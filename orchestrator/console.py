@@ -16,7 +16,7 @@ from schemas.units import format_duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from orchestrator.engine.listing import Plan
+    from orchestrator.engine.listing import Plan, PlanRow
     from orchestrator.engine.report import RunEvent
     from orchestrator.engine.run import RunResult
     from schemas.run import JournalEntry, RunRecord
@@ -195,11 +195,16 @@ def print_plan(plan: Plan) -> None:
         print("  with " + ", ".join(f"{name}={value}" for name, value in shown.items()))
     for name, why in plan.missing.items():
         print(f"  without {name}, which is unreachable: {why}")
-    host = heading = ""
-    for row in plan.rows():
-        if row.host != host:
-            host, heading = row.host, ""
-            print(f"\nOn {host}")
+    for hosts, rows in plan.groups():
+        several = f"{len(hosts)} hosts: " if len(hosts) > 1 else ""
+        print(f"\nOn {several}{', '.join(hosts)}")
+        _print_rows(rows)
+    print(f"\nTo do exactly this: the same command with --apply {plan.hash[:8]}")
+
+
+def _print_rows(rows: Iterable[PlanRow]) -> None:
+    heading = ""
+    for row in rows:
         if HEADINGS[row.phase] != heading:
             heading = HEADINGS[row.phase]
             print(f"  {heading}")
@@ -207,7 +212,6 @@ def print_plan(plan: Plan) -> None:
         print(f"    {row.id:<20} {row.title}{note}")
         if row.action:
             print(f"    {'':<20}   {row.action}")
-    print(f"\nTo do exactly this: the same command with --apply {plan.hash[:8]}")
 
 
 def print_json(data: Any) -> None:

@@ -99,7 +99,7 @@ def run_runbook(
     inventory: str | Path | None = None,
     limit: str | None = None,
     check: bool = False,
-    apply: str = "",
+    apply: str | None = None,
     yes: bool = False,
     listen: Callable[[RunEvent], None] | None = None,
     ask: Ask | None = None,
@@ -115,7 +115,7 @@ def run_runbook(
         inventory: the inventory file; None: the one beside the runbooks.
         limit: a pattern of hosts to keep to.
         check: change nothing, find out what would change.
-        apply: the hash of the plan that was shown; another plan is refused. Empty: any.
+        apply: the hash of the plan that was shown; another plan is refused. None: any.
         yes: agree beforehand to what the runbook lets be agreed to so.
         listen: told of everything while it happens.
         ask: puts questions to a person; None: the terminal, and ``answer_run``.
@@ -137,7 +137,7 @@ def run_runbook(
 
     plan, connections = prepare(name, params, inventory, limit, ops, forks, remember=not check)
     with closing(connections):
-        if apply:
+        if apply is not None:
             must_be(_plans(connections.settings.places), plan, apply)
         origin = Origin(str(Path(inventory).resolve()) if inventory else "", limit or "")
         options = Options(

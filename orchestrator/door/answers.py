@@ -5,6 +5,7 @@ Knows nothing of what the tasks do.
 
 from __future__ import annotations
 
+import atexit
 import copy
 import functools
 import os
@@ -107,6 +108,24 @@ def _flush() -> None:
 def _silence(stream: Any) -> None:
     """Whoever read it has enough; Python must not fail once more when it flushes at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def leave_quietly() -> None:
+    """End without a traceback when Invoke's own printing, such as ``--list``, loses its reader.
+
+    Invoke prints its lists itself, outside any task, where only the interpreter's hook is asked.
+    """
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if issubclass(kind, BrokenPipeError):
+            _silence(sys.stdout)
+        else:
+            before(kind, error, trace)
+
+    sys.excepthook = hook
+    # What is still in the buffer at the end is written too late for the hook.
+    atexit.register(_flush)
 
 
 def positive(text: str, option: str) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OPTIONS: dict[str, tuple[Any, str]] = {
     "param": (None, "a parameter of the runbook as name=value; may be given several times"),
     "plan": (False, "print what would be done, do nothing"),
-    "apply": ("", "run only if the plan still has this hash, which --plan printed"),
+    "apply": (None, "run only if the plan still has this hash, which --plan printed"),
     "check": (False, "ask every step what it would change, and change nothing"),
     "exit_diff": (False, "with --check: exit code 7 when something would change"),
     "diff": (False, "show what each step changes, line by line"),
@@ -153,7 +153,7 @@ def carry_out(
     params: dict[str, str],
     *,
     plan: bool,
-    apply: str,
+    apply: str | None,
     check: bool,
     exit_diff: bool,
     diff: bool,
@@ -173,6 +173,8 @@ def carry_out(
         raise InvalidInput("--exit-diff goes with --check")
     if forks < 0:
         raise InvalidInput(f"--forks {forks}: at least one host at a time")
+    if plan and apply is not None:
+        raise InvalidInput("--plan runs nothing, --apply does", hint="give one of them")
     target: dict[str, Any] = {
         "inventory": inventory or None,
         "limit": limit or None,

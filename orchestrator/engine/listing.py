@@ -102,6 +102,21 @@ class Plan:
             for row in self._rows_of(host.facts.name, step)
         ]
 
+    def groups(self) -> list[tuple[list[str], list[PlanRow]]]:
+        """Hosts for which the very same is planned, and the rows of it, in the plan's order.
+
+        Compared is the whole call, not the shortened line that a row shows of it.
+        """
+        names: dict[str, list[str]] = {}
+        rows: dict[str, list[PlanRow]] = {}
+        for host in self.hosts:
+            steps = list(host.all_steps())
+            same = json.dumps([step.as_dict() for step in steps], sort_keys=True, default=str)
+            names.setdefault(same, []).append(host.facts.name)
+            if same not in rows:
+                rows[same] = [row for step in steps for row in self._rows_of(host.facts.name, step)]
+        return [(names[same], rows[same]) for same in names]
+
     def _rows_of(self, host: str, step: PlannedStep) -> Iterator[PlanRow]:
         for item in step.items:
             action = item.call.summary() if item.call else ""

@@ -126,3 +126,8 @@ def test_any_other_error_is_one_line(capsys, monkeypatch):
     assert "error: KeyError: 'x' (a fault in the program; MAHAVISHNU_DEBUG=1" in (
         capsys.readouterr().err
     )
+
+
+def test_a_list_ends_quietly_when_nobody_reads_it(invoke, closed):
+    for words in (["--list"], ["--help", "deploy"]):
+        assert invoke(*words, stdout=closed).stderr == ""

@@ -59,6 +59,8 @@ def test_a_hash_that_was_never_shown_is_not_found(shown):
         run_runbook("trial", {}, ops=ops.folder, apply="0123456789")
     with pytest.raises(InvalidInput, match="8 characters"):
         run_runbook("trial", {}, ops=ops.folder, apply="0123")
+    with pytest.raises(InvalidInput, match="8 characters"):
+        run_runbook("trial", {}, ops=ops.folder, apply="")  # a script's variable that is unset
 
 
 def test_kept_plans_are_closed_and_hold_no_secret(shown):

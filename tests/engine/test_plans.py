@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from orchestrator.console import print_plan
 from orchestrator.engine.batches import batches
 from orchestrator.engine.params import read_params
 from schemas.errors import InvalidInput
@@ -136,3 +137,16 @@ def test_a_wrong_parameter_is_refused(declared, given, message):
         read_params(declared, given, {})
     assert message in str(refused.value)
     assert "12a4" not in str(refused.value)
+
+
+def test_hosts_with_the_same_plan_are_shown_once(ops, capsys):
+    kinds = {"one": "a", "two": "a", "three": "a", "other": "b"}
+    lines = [
+        f"  {name}: {{connection: local, vars: {{kind: {kind}}}}}" for name, kind in kinds.items()
+    ]
+    (ops.folder / "inventory.yaml").write_text("\n".join(["schema_version: 1", "hosts:", *lines]))
+    print_plan(ops.plan("hosts: all\nsteps:\n- {id: say, run: 'echo {{ vars.kind }}'}\n"))
+    shown = capsys.readouterr().out
+    assert "On 3 hosts: one, two, three\n" in shown
+    assert "On other\n" in shown
+    assert shown.count("echo ") == 2
