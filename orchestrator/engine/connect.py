@@ -5,6 +5,7 @@ Knows how hosts are reached, not what is done on them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from invoke.config import Config
@@ -72,33 +73,29 @@ class Connections:
         self._contexts.clear()
 
     def _target(self, name: str, *, is_first: bool) -> Target:
-        facts = self._facts(name)
+        facts, found = self._known_of(name)
         return Target(
             facts=facts,
-            settings=self._hosts.settings(name, self._settings_on(facts)),
+            settings=self._hosts.settings(name, found),
             is_first=is_first,
             matches=lambda pattern, where: self._hosts.matches(name, pattern, where),
         )
 
-    def _facts(self, name: str) -> HostFacts:
+    def _known_of(self, name: str) -> tuple[HostFacts, Settings]:
+        """Facts about a host and its own settings; of another machine in one exchange."""
         host = self._hosts.named(name)
         variables = self._hosts.variables(name)
-        if host.connection == "local":
-            return local_facts(places_of(host, self._places), name, variables)
-        from orchestrator.engine.ssh import remote_facts
+        if host.connection != "local":
+            from orchestrator.engine.ssh import remote_host
 
-        return remote_facts(self.context(name), name, host, variables)
-
-    def _settings_on(self, facts: HostFacts) -> Settings:
-        if facts.connection == "local" and facts.places == self._places:
-            return self.settings
+            return remote_host(self.context(name), name, host, variables)
+        places = places_of(host, self._places)
+        facts = replace(local_facts(places, name, variables), sudo=host.sudo)
+        if places == self._places:
+            return facts, self.settings
         from schemas.settings import Settings
 
-        if facts.connection == "local":
-            return Settings.load(facts.places)
-        from orchestrator.engine.ssh import remote_settings
-
-        return remote_settings(self.context(facts.name), facts)
+        return facts, Settings.load(places)
 
 
 def local_context() -> Context:
