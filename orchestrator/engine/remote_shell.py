@@ -36,7 +36,7 @@ _CHUNK = 65536
 _MAX_LINE = 96 * 1024
 """A command's text is a variable of its shell's environment, where Linux allows 128 KiB."""
 _MAX_INPUT = 64 * 1024
-"""More standard input than this gets a channel of its own: the shell keeps a here-document whole."""
+"""More standard input gets a channel of its own: the shell keeps a here-document whole."""
 _START = "command -v setsid >/dev/null && new=setsid || new=\n"
 _STEP = "'echo $$ >&2; eval \"unset sh_line; $sh_line\"'"
 _END = (
