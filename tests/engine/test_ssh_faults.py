@@ -16,7 +16,22 @@ def bare():
     with ssh_hosts("bare") as (host,):
         tools = host.home / "tools"
         tools.mkdir()
-        for name in "sh id uname base64 tr mkdir dirname chmod cat sync mv rm setsid cksum".split():
+        for name in [
+            "sh",
+            "id",
+            "uname",
+            "base64",
+            "tr",
+            "mkdir",
+            "dirname",
+            "chmod",
+            "cat",
+            "sync",
+            "mv",
+            "rm",
+            "setsid",
+            "cksum",
+        ]:
             found = subprocess.run(["which", name], capture_output=True, text=True, check=True)
             (tools / name).symlink_to(found.stdout.strip())
         with (host.folder / "sshd_config").open("a") as config:
