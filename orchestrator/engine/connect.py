@@ -59,9 +59,14 @@ class Connections:
             if host.connection == "local":
                 self._contexts[name] = local_context()
             else:
+                from orchestrator.engine.remote_shell import RemoteShell
+
+                shell = RemoteShell(name, host)
+                # Importing Fabric takes as long as the handshake that goes on meanwhile.
+                shell.start()
                 from orchestrator.engine.ssh import connect
 
-                self._contexts[name] = connect(name, host, RUN_OPTIONS)
+                self._contexts[name] = connect(shell, RUN_OPTIONS)
         return self._contexts[name]
 
     def close(self) -> None:

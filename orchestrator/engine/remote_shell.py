@@ -74,13 +74,21 @@ class RemoteShell:
     """
 
     def __init__(self, name: str, host: Host) -> None:
-        self._name = name
-        self._host = host
+        self.name = name
+        self.host = host
         self._folder: Path | None = None
         self._clients: list[subprocess.Popen[bytes]] = []
         self._left = ""
         self._has_answered = False
         self._turn = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to connect; does not wait.
+
+        Raises:
+            Unreachable: this machine has no ssh program.
+        """
+        self._shell()
 
     def run(
         self,
@@ -135,7 +143,7 @@ class RemoteShell:
         self.close()
         # A socket's path may have 104 characters at the most; TMPDIR may be longer than that.
         self._folder = Path(tempfile.mkdtemp(prefix="so-", dir="/tmp"))
-        return self._start(shell_argv(self._name, self._host, self._control))
+        return self._start(shell_argv(self.name, self.host, self._control))
 
     def _start(self, argv: list[str]) -> subprocess.Popen[bytes]:
         client = _spawn(argv)
@@ -171,7 +179,7 @@ class RemoteShell:
         self._has_answered = True
         if reading.status == "left":
             # What an earlier command left running holds this shell's output open.
-            self._start(shared_argv(self._name, self._host, self._control, "exec sh"))
+            self._start(shared_argv(self.name, self.host, self._control, "exec sh"))
             return self._in_shell(script, content, outputs, timeout)
         self._left = reading.group
         code = int(reading.status) if in_time else None
@@ -191,7 +199,7 @@ class RemoteShell:
         # dd takes no byte more than it is told; the rest is the command's standard input.
         head = f'eval "$(dd bs=1 count={len(text)} 2>/dev/null)"'
         line = "exec " + shlex.join(["sh", "-c", head])
-        client = _spawn(shared_argv(self._name, self._host, self._control, line))
+        client = _spawn(shared_argv(self.name, self.host, self._control, line))
         errors = _AfterFirstLine(outputs[1])
         try:
             in_time = exchange(client, text + content, (outputs[0], errors), timeout)
@@ -213,7 +221,7 @@ class RemoteShell:
         if not group.isdigit() or self._folder is None:
             return
         words = ["sh", "-c", _END, "sh", group, str(round(GRACE * 10))]
-        argv = shared_argv(self._name, self._host, self._control, shlex.join(words))
+        argv = shared_argv(self.name, self.host, self._control, shlex.join(words))
         client = _spawn(argv)
         exchange(client, b"", (BoundedOutput(), BoundedOutput()), 3 * GRACE)
         _close_pipes(client)
@@ -232,10 +240,10 @@ class RemoteShell:
         if had_answered:
             return ConnectionLost(
                 "the connection was lost",
-                where=self._name,
+                where=self.name,
                 hint="what the command did until then is not known",
             )
-        return _refusal(said, self._name, self._host)
+        return _refusal(said, self.name, self.host)
 
 
 def frame(word: str, script: str, content: bytes, left: str) -> bytes:

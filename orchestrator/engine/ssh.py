@@ -20,7 +20,6 @@ from paramiko.ssh_exception import ConfigParseError, SSHException
 from orchestrator.engine.channel import ShellRunner, is_plain
 from orchestrator.engine.inventory import places_of
 from orchestrator.engine.openssh import KEEPALIVE, home_folder, proxy_line
-from orchestrator.engine.remote_shell import RemoteShell
 from orchestrator.tasks.scope import HostFacts
 from schemas.errors import Unreachable
 from schemas.places import Places
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from invoke.runners import Result
 
+    from orchestrator.engine.remote_shell import RemoteShell
     from schemas.inventory import Host
 
 _FACTS_TIMEOUT = 30
@@ -57,12 +57,12 @@ class SshConnection(Connection):  # type: ignore[misc] # fabric has no types
     used.
 
     Args:
-        name: the host's name in the inventory.
-        host: what the inventory says of it; the rest is from the OpenSSH client's configuration.
+        shell: the host's shell; what its entry does not say is from the OpenSSH configuration.
         options: Invoke's ``run`` options.
     """
 
-    def __init__(self, name: str, host: Host, options: Mapping[str, Any]) -> None:
+    def __init__(self, shell: RemoteShell, options: Mapping[str, Any]) -> None:
+        name, host = shell.name, shell.host
         overrides = {"run": dict(options), "runners": {"remote": ShellRunner}}
         super().__init__(
             host.address or name,
@@ -74,8 +74,7 @@ class SshConnection(Connection):  # type: ignore[misc] # fabric has no types
             config=_config(overrides),
         )
         # Context turns ordinary attribute writes into configuration.
-        object.__setattr__(self, "remote_shell", RemoteShell(name, host))
-        object.__setattr__(self, "_entry", (name, host))
+        object.__setattr__(self, "remote_shell", shell)
 
     def run(self, command: str, **options: Any) -> Result | None:
         """Run a line of sh there."""
@@ -91,7 +90,7 @@ class SshConnection(Connection):  # type: ignore[misc] # fabric has no types
         """
         if self.is_connected:
             return None
-        name, host = self._entry
+        name, host = self.remote_shell.name, self.remote_shell.host
         _check_host_key(self, host)
         try:
             opened = super().open()
@@ -113,15 +112,14 @@ class SshConnection(Connection):  # type: ignore[misc] # fabric has no types
         super().close()
 
 
-def connect(name: str, host: Host, options: Mapping[str, Any]) -> Connection:
-    """A connection to a host, made when the first command comes; its key has to be known.
+def connect(shell: RemoteShell, options: Mapping[str, Any]) -> Connection:
+    """A Connection to the host of a shell; its key has to be known.
 
     Args:
-        name: the host's name in the inventory.
-        host: what the inventory says of it.
+        shell: started or not; the first command starts it.
         options: Invoke's ``run`` options.
     """
-    return SshConnection(name, host, options)
+    return SshConnection(shell, options)
 
 
 def remote_host(

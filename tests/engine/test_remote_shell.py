@@ -10,6 +10,7 @@ from deployments import wait_for
 from ssh_hosts import know, ssh_hosts
 
 from orchestrator.engine.connect import RUN_OPTIONS
+from orchestrator.engine.remote_shell import RemoteShell
 from orchestrator.engine.ssh import connect
 from schemas.errors import Unreachable
 from schemas.inventory import Host
@@ -35,7 +36,7 @@ def connected(user_home):
     made = []
 
     def connected(host, **more):
-        made.append(connect(host.name, Host(**host.entry(**more)), RUN_OPTIONS))
+        made.append(connect(RemoteShell(host.name, Host(**host.entry(**more))), RUN_OPTIONS))
         return made[-1]
 
     yield connected
@@ -154,7 +155,7 @@ def test_the_openssh_configuration_is_honoured(hosts, user_home):
         f"Host short\n HostName {near.address}\n Port {near.port}\n User {near.user}\n"
         f" IdentityFile {near.key}\n UserKnownHostsFile {user_home}/.ssh/known_hosts\n"
     )
-    short = connect("short", Host(), RUN_OPTIONS)
+    short = connect(RemoteShell("short", Host()), RUN_OPTIONS)
     try:
         assert short.run("id -un").stdout == f"{near.user}\n"
     finally:

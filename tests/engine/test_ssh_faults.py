@@ -9,6 +9,11 @@ from ssh_hosts import know, ssh_hosts, write_inventory
 
 pytestmark = [pytest.mark.needs("sshd"), pytest.mark.xdist_group("remote-shell")]
 
+TOOLS = [
+    *("sh", "id", "uname", "base64", "tr", "mkdir", "dirname", "chmod", "cat", "sync", "mv", "rm"),
+    *("setsid", "cksum"),
+]
+
 
 @pytest.fixture(scope="module")
 def bare():
@@ -16,22 +21,7 @@ def bare():
     with ssh_hosts("bare") as (host,):
         tools = host.home / "tools"
         tools.mkdir()
-        for name in [
-            "sh",
-            "id",
-            "uname",
-            "base64",
-            "tr",
-            "mkdir",
-            "dirname",
-            "chmod",
-            "cat",
-            "sync",
-            "mv",
-            "rm",
-            "setsid",
-            "cksum",
-        ]:
+        for name in TOOLS:
             found = subprocess.run(["which", name], capture_output=True, text=True, check=True)
             (tools / name).symlink_to(found.stdout.strip())
         with (host.folder / "sshd_config").open("a") as config:
