@@ -204,7 +204,8 @@ def write_file(c: Context, path: str | PurePath, content: bytes, mode: int) -> N
             raise _file_error(here, "write", path, error) from None
         return
     script = (
-        'set -e; mkdir -p "$(dirname "$1")"; t="$1.$2.tmp"; trap \'rm -f "$t"\' EXIT; '
+        'set -e; case $1 in */*) d=${1%/*}/;; *) d=.;; esac; test -d "$d" || mkdir -p "$d"; '
+        't="$1.$2.tmp"; trap \'test ! -e "$t" || rm -f "$t"\' EXIT; '
         'umask 077; : > "$t"; chmod "$3" "$t"; cat > "$t"; sync "$t" 2>/dev/null || sync; '
         'mv -f "$t" "$1"'
     )
