@@ -50,6 +50,8 @@ class Connections:
             Unreachable: one of them does not answer.
             InvalidInput: a setting of one is wrong.
         """
+        for name in names:
+            self.context(name)  # they connect at the same time
         return [self._target(name, is_first=number == 0) for number, name in enumerate(names)]
 
     def context(self, name: str) -> Context:
