@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.door import runbook
+from orchestrator.door import inventory, runbook
 from orchestrator.door.answers import answering, leave_quietly
 from orchestrator.door.lint import lint
 from orchestrator.door.running import group_task, runbook_task
@@ -92,6 +92,7 @@ def namespace() -> Collection:
     for each in (deploy, rollback, verify, backup, health_check, incident, troubleshoot, lint):
         root.add_task(each)
     root.add_collection(runbook.collection())
+    root.add_collection(inventory.collection())
     return root
 
 

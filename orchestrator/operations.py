@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.listing import Plan
     from orchestrator.engine.report import RunEvent
     from orchestrator.engine.run import RunResult
+    from orchestrator.engine.shown_hosts import HostShown
     from orchestrator.lint.finding import Finding
     from schemas.run import JournalEntry, RunRecord
 
@@ -234,6 +235,33 @@ def _summary(file: Path, root: Path, checker: Checker) -> RunbookSummary:
         description=" ".join(runbook.description.split()),
         params={name: parameter.help for name, parameter in runbook.params.items()},
     )
+
+
+def show_inventory(
+    pattern: str = "all",
+    *,
+    inventory: str | Path | None = None,
+    limit: str | None = None,
+    ops: Path | None = None,
+) -> list[HostShown]:
+    """Hosts of an inventory as a run sees them, without reaching out to any.
+
+    Args:
+        pattern: hosts, groups, ``web-*``, ``!name``; separated by commas.
+        inventory: the file; None: the one in ``ops``, else this project's.
+        limit: a second pattern that they must match too.
+        ops: the folder with ``runbooks/``; None: this project's.
+
+    Raises:
+        InvalidInput: a fault in the file, or no host matches.
+    """
+    from orchestrator.engine.checked import Checker
+    from orchestrator.engine.inventory import Hosts
+    from orchestrator.engine.shown_hosts import shown
+
+    file = inventory_file(inventory, ops or ops_folder())
+    hosts = Hosts.load(file, Checker(Places.of_this_user().state / "cache"))
+    return [shown(hosts, name) for name in hosts.select(pattern, limit)]
 
 
 def prepare(

@@ -17,7 +17,11 @@ class Host(Strict):
     port: int | None = Field(None, ge=1, le=65535)
     user: str = ""
     key: str = Field("", description="private key file")
-    jump: str = Field("", description="jump host, as user@host:port")
+    jump: str = Field("", description="jump host, as user@host:port; several with commas")
+    known_hosts: str = Field(
+        "strict", description="strict, accept-new, or a file of the keys that are known"
+    )
+    sudo: bool = Field(False, description="every step as root")
     connect_timeout: Duration = "10s"
     home: str = Field("", description="MAHAVISHNU_HOME there")
     tracker_home: str = Field("", description="SESSION_BUDDY_HOME there")

@@ -161,7 +161,7 @@ def _make(folder: Path, name: str, number: int) -> SshHost:
     (own / "sshd_config").write_text(
         f"ListenAddress {address}:{port}\nHostKey {own}/host\nStrictModes no\nPidFile none\n"
         f"AuthorizedKeysFile {own}/authorized_keys\nUsePAM no\nPasswordAuthentication no\n"
-        "MaxStartups 100\nAllowUsers " + user + "\n"
+        "Subsystem sftp internal-sftp\nMaxStartups 100\nAllowUsers " + user + "\n"
     )
     return SshHost(name, user, address, port, folder / "user", own)
 

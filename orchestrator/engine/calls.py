@@ -69,7 +69,8 @@ class Caller:
         Raises:
             SessionopsError: it could not be done.
         """
-        limits = replace(self.scope, sudo=call.sudo, env=dict(call.env), deadline=deadline)
+        sudo = call.sudo or self.scope.host.sudo
+        limits = replace(self.scope, sudo=sudo, env=dict(call.env), deadline=deadline)
         attach(self.context, limits)
         try:
             if call.kind == "task":

@@ -5,6 +5,7 @@ Knows how hosts are reached, not what is done on them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from invoke.config import Config
@@ -60,8 +61,8 @@ class Connections:
             InvalidInput: a setting of one is wrong.
         """
         far = [name for name in names if self._hosts.named(name).connection != "local"]
-        if far:
-            import orchestrator.engine.ssh  # noqa: F401 -- before threads, which would do it at once
+        for name in far:
+            self.context(name)  # they connect at the same time
         asked = on_each(far, self._asked, forks=forks)
         found = [asked[name] if name in asked else self._target(name) for name in names]
         targets = [one for one in found if isinstance(one, Target)]
@@ -81,9 +82,14 @@ class Connections:
             if host.connection == "local":
                 self._contexts[name] = local_context()
             else:
+                from orchestrator.engine.remote_shell import RemoteShell
+
+                shell = RemoteShell(name, host)
+                # Importing Fabric takes as long as the handshake that goes on meanwhile.
+                shell.start()
                 from orchestrator.engine.ssh import connect
 
-                self._contexts[name] = connect(name, host, RUN_OPTIONS)
+                self._contexts[name] = connect(shell, RUN_OPTIONS)
         return self._contexts[name]
 
     def close(self) -> None:
@@ -101,32 +107,28 @@ class Connections:
             return error
 
     def _target(self, name: str) -> Target:
-        facts = self._facts(name)
+        facts, found = self._known_of(name)
         return Target(
             facts=facts,
-            settings=self._hosts.settings(name, self._settings_on(facts)),
+            settings=self._hosts.settings(name, found),
             matches=lambda pattern, where: self._hosts.matches(name, pattern, where),
         )
 
-    def _facts(self, name: str) -> HostFacts:
+    def _known_of(self, name: str) -> tuple[HostFacts, Settings]:
+        """Facts about a host and its own settings; of another machine in one exchange."""
         host = self._hosts.named(name)
         variables = self._hosts.variables(name)
-        if host.connection == "local":
-            return local_facts(places_of(host, self._places), name, variables)
-        from orchestrator.engine.ssh import remote_facts
+        if host.connection != "local":
+            from orchestrator.engine.ssh import remote_host
 
-        return remote_facts(self.context(name), name, host, variables)
-
-    def _settings_on(self, facts: HostFacts) -> Settings:
-        if facts.connection == "local" and facts.places == self._places:
-            return self.settings
+            return remote_host(self.context(name), name, host, variables)
+        places = places_of(host, self._places)
+        facts = replace(local_facts(places, name, variables), sudo=host.sudo)
+        if places == self._places:
+            return facts, self.settings
         from schemas.settings import Settings
 
-        if facts.connection == "local":
-            return Settings.load(facts.places)
-        from orchestrator.engine.ssh import remote_settings
-
-        return remote_settings(self.context(facts.name), facts)
+        return facts, Settings.load(places)
 
 
 def local_context() -> Context:

@@ -83,10 +83,21 @@ class Hosts:
 
     def variables(self, name: str) -> dict[str, Any]:
         """A host's variables: of all, then of its groups (outer before inner), then its own."""
-        merged = dict(self.inventory.vars)
-        for group in self._groups_of(name):
-            merged |= self.inventory.groups[group].vars
-        return merged | self.inventory.hosts[name].vars
+        return {key: found.value for key, found in self.traced_variables(name).items()}
+
+    def traced_variables(self, name: str) -> dict[str, Value]:
+        """A host's variables, each with the ``file:line`` that it comes from."""
+        groups = self.inventory.groups
+        layers: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+            ((), self.inventory.vars),
+            *((("groups", group), groups[group].vars) for group in self.groups_of(name)),
+            (("hosts", name), self.inventory.hosts[name].vars),
+        ]
+        return {
+            key: Value(value, self.document.where(*path, "vars", key))
+            for path, values in layers
+            for key, value in values.items()
+        }
 
     def settings(self, name: str, base: Settings) -> Settings:
         """The settings on a host: what the inventory says of it over ``base``.
@@ -153,7 +164,7 @@ class Hosts:
             found |= self._in_group(child, (*above, group))
         return found
 
-    def _groups_of(self, name: str) -> list[str]:
+    def groups_of(self, name: str) -> list[str]:
         """The groups that hold a host; the larger first, so that the narrower one wins."""
         holding = {
             group: members

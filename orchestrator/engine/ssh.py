@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fabric import Config, Connection
-from paramiko.client import RejectPolicy
-from paramiko.ssh_exception import AuthenticationException, BadHostKeyException, SSHException
+from paramiko.client import AutoAddPolicy, RejectPolicy
+from paramiko.config import SSHConfig
+from paramiko.ssh_exception import ConfigParseError, SSHException
 
-from orchestrator.engine.channel import ChannelRunner
+from orchestrator.engine.channel import ShellRunner, is_plain
 from orchestrator.engine.inventory import places_of
+from orchestrator.engine.openssh import KEEPALIVE, home_folder, proxy_line
 from orchestrator.tasks.scope import HostFacts
 from schemas.errors import Unreachable
 from schemas.places import Places
@@ -27,78 +29,123 @@ from schemas.units import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from invoke.context import Context
+    from invoke.runners import Result
 
+    from orchestrator.engine.remote_shell import RemoteShell
     from schemas.inventory import Host
 
-KEEPALIVE = 15
-"""Seconds between two signs of life; a host that vanished is noticed by them."""
 _FACTS_TIMEOUT = 30
 _FACTS = """
 id -un; printf '%s\\n' "$HOME"; id -u; uname -s
-for one in python3.13 python3.12 python3.11 python3; do
-  command -v "$one" && exit
-done
-echo
+p=
+for one in python3.13 python3.12 python3.11 python3; do p=$(command -v "$one") && break; done
+printf '%s\\n' "$p"
 """
-_READ = 'for one; do if test -f "$one"; then base64 < "$one" | tr -d "\\n"; fi; echo; done'
+_READ = """
+for one; do
+  case $one in "~/"*) one=$HOME/${one#??};; esac
+  if test -f "$one"; then base64 < "$one" | tr -d "\\n"; fi; echo
+done
+"""
+_LINES_OF_FACTS = 5
 
 
-def connect(name: str, host: Host, options: Mapping[str, Any]) -> Connection:
-    """An open connection to a host; its key has to be known.
+class SshConnection(Connection):  # type: ignore[misc] # fabric has no types
+    """A Connection whose commands go through one shell of the OpenSSH client.
+
+    ``put``, ``get``, ``sudo`` and what needs a terminal open Fabric's own connection when first
+    used.
 
     Args:
-        name: the host's name in the inventory.
-        host: what the inventory says of it; the rest is from the OpenSSH client's configuration.
+        shell: the host's shell; what its entry does not say is from the OpenSSH configuration.
         options: Invoke's ``run`` options.
+    """
+
+    def __init__(self, shell: RemoteShell, options: Mapping[str, Any]) -> None:
+        name, host = shell.name, shell.host
+        overrides = {"run": dict(options), "runners": {"remote": ShellRunner}}
+        super().__init__(
+            host.address or name,
+            user=host.user or None,
+            port=host.port,
+            gateway=proxy_line(host) or None,
+            connect_timeout=max(1, round(parse_duration(host.connect_timeout))),
+            connect_kwargs={"key_filename": str(Path(host.key).expanduser())} if host.key else {},
+            config=_config(overrides),
+        )
+        # Context turns ordinary attribute writes into configuration.
+        object.__setattr__(self, "remote_shell", shell)
+
+    def run(self, command: str, **options: Any) -> Result | None:
+        """Run a line of sh there."""
+        if not is_plain({**self.config.run, **options}):
+            return super().run(command, **options)  # type: ignore[no-any-return]
+        return self._run(self._remote_runner(), command, **options)  # type: ignore[no-any-return]
+
+    def open(self) -> Any:
+        """Open Fabric's own connection.
+
+        Raises:
+            Unreachable: it does not answer, its key is unknown or another, or we are not let in.
+        """
+        if self.is_connected:
+            return None
+        name, host = self.remote_shell.name, self.remote_shell.host
+        _check_host_key(self, host)
+        try:
+            opened = super().open()
+        except (OSError, SSHException, EOFError) as error:
+            raise Unreachable(
+                f"{self.user}@{self.host}:{self.port}: {error or type(error).__name__}",
+                where=name,
+                hint=f"try: ssh -p {self.port} {self.user}@{self.host}",
+            ) from None
+        # Without it each command waits 40 ms for an acknowledgement.
+        if isinstance(self.transport.sock, socket.socket):
+            self.transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.transport.set_keepalive(KEEPALIVE)
+        return opened
+
+    def close(self) -> None:
+        """Close the shell and Fabric's own connection."""
+        self.remote_shell.close()
+        super().close()
+
+
+def connect(shell: RemoteShell, options: Mapping[str, Any]) -> Connection:
+    """A Connection to the host of a shell; its key has to be known.
+
+    Args:
+        shell: started or not; the first command starts it.
+        options: Invoke's ``run`` options.
+    """
+    return SshConnection(shell, options)
+
+
+def remote_host(
+    c: Connection, name: str, host: Host, variables: Mapping[str, Any]
+) -> tuple[HostFacts, Settings]:
+    """Ask a host what has to be known about it, and for the settings in force there, at once.
+
+    Settings are its files over the defaults, nothing of this machine's.
 
     Raises:
-        Unreachable: it does not answer, its key is unknown or another, or we are not let in.
+        Unreachable: it does not answer, or has no sh.
+        InvalidInput: one of its files is wrong.
     """
-    overrides = {"run": dict(options), "runners": {"remote": ChannelRunner}}
-    connection = Connection(
-        host.address or name,
-        user=host.user or None,
-        port=host.port,
-        gateway=Connection(host.jump) if host.jump else None,
-        connect_timeout=max(1, round(parse_duration(host.connect_timeout))),
-        connect_kwargs={"key_filename": str(Path(host.key).expanduser())} if host.key else {},
-        config=Config(overrides=overrides),
-    )
-    for one in filter(None, (connection, connection.gateway)):
-        _check_host_keys(one)
-    try:
-        connection.open()
-    except (OSError, SSHException, EOFError) as error:
-        raise Unreachable(
-            f"{connection.user}@{connection.host}:{connection.port}: {_reason(error)}",
-            where=name,
-            hint=_hint(error, connection),
-        ) from None
-    transport = connection.transport
-    # Without it each command waits 40 ms for an acknowledgement.
-    transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    transport.set_keepalive(KEEPALIVE)
-    return connection
-
-
-def remote_facts(c: Context, name: str, host: Host, variables: Mapping[str, Any]) -> HostFacts:
-    """Ask a host what has to be known about it, in one command.
-
-    Raises:
-        Unreachable: it has no sh, or does not answer.
-    """
-    answer: Any = c.run(shlex.join(["sh", "-c", _FACTS]), warn=True, timeout=_FACTS_TIMEOUT)
-    lines = answer.stdout.splitlines()
-    if not answer.ok or len(lines) < 5:  # noqa: PLR2004 -- what the script prints
+    asked = places_of(host, Places(Path("~/.mahavishnu"), Path("~/.session-buddy")))
+    words = shlex.join(["set", "--", *(str(path) for path in _files(asked))])
+    answer: Any = c.run(f"{words}\n{_FACTS}{_READ}", warn=True, timeout=_FACTS_TIMEOUT)
+    lines = answer.stdout.split("\n")
+    if not answer.ok or len(lines) < _LINES_OF_FACTS + len(_files(asked)):
         raise Unreachable(
             f"the host does not run sh: {answer.stderr.strip()}",
             where=name,
             hint="log in by hand and see what it says",
         )
-    user, home, number, system, python = lines[:5]
+    user, home, number, system, python = lines[:_LINES_OF_FACTS]
     default = Places(Path(home) / ".mahavishnu", Path(home) / ".session-buddy")
-    return HostFacts(
+    facts = HostFacts(
         name=name,
         connection="ssh",
         user=user,
@@ -108,24 +155,25 @@ def remote_facts(c: Context, name: str, host: Host, variables: Mapping[str, Any]
         python=python,
         places=places_of(host, default),
         address=host.address or name,
+        sudo=host.sudo,
         vars=dict(variables),
     )
+    return facts, _settings(lines[_LINES_OF_FACTS:], facts.places)
 
 
-def remote_settings(c: Context, facts: HostFacts) -> Settings:
-    """The settings in force on a host: its files over the defaults, nothing of this machine's.
+def _files(places: Places) -> list[Path]:
+    return [
+        places.mahavishnu_config,
+        places.tracker_config,
+        places.env_file,
+        places.local_config,
+    ]
 
-    Raises:
-        InvalidInput: one of its files is wrong.
-    """
-    there = facts.places
-    files = [there.mahavishnu_config, there.tracker_config, there.env_file, there.local_config]
-    argv = ["sh", "-c", _READ, "sh", *(str(path) for path in files)]
-    answer: Any = c.run(shlex.join(argv), timeout=_FACTS_TIMEOUT)
+
+def _settings(contents: list[str], there: Places) -> Settings:
     with tempfile.TemporaryDirectory() as folder:
         here = Places(Path(folder, "home"), Path(folder, "tracker"))
-        copies = [here.mahavishnu_config, here.tracker_config, here.env_file, here.local_config]
-        for copy, content in zip(copies, answer.stdout.splitlines(), strict=True):
+        for copy, content in zip(_files(here), contents, strict=False):
             if content:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(base64.b64decode(content))
@@ -140,32 +188,24 @@ def _source(text: str, here: Places, there: Places) -> str:
     return text.replace(str(here.tracker_home), str(there.tracker_home))
 
 
-def _check_host_keys(connection: Connection) -> None:
-    """As ssh does: only hosts whose key is in the user's or the system's known hosts."""
-    known = connection.ssh_config.get("userknownhostsfile", "~/.ssh/known_hosts").split()
-    for file in (*known, "/etc/ssh/ssh_known_hosts"):
+def _config(overrides: dict[str, Any]) -> Config:
+    try:
+        return Config(overrides=overrides)
+    except ConfigParseError:
+        # ssh understands more than paramiko; only put, get and sudo go without it then.
+        return Config(overrides=overrides, ssh_config=SSHConfig())
+
+
+def _check_host_key(connection: Connection, host: Host) -> None:
+    """As ssh does: only hosts whose key is known, unless new ones are to be accepted."""
+    if host.known_hosts in {"strict", "accept-new"}:
+        told = connection.ssh_config.get("userknownhostsfile", "").split()
+        known = [*(told or [f"{home_folder()}/.ssh/known_hosts"]), "/etc/ssh/ssh_known_hosts"]
+    else:
+        known = [host.known_hosts]
+    for file in known:
         path = Path(file).expanduser()
         if path.is_file():
             connection.client.load_system_host_keys(str(path))
-    connection.client.set_missing_host_key_policy(RejectPolicy())
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, BadHostKeyException):
-        return "the host's key is not the one that is known"
-    if isinstance(error, AuthenticationException):
-        return "we are not let in"
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    return str(error) or type(error).__name__
-
-
-def _hint(error: Exception, connection: Connection) -> str:
-    target = f"ssh -p {connection.port} {connection.user}@{connection.host}"
-    if isinstance(error, BadHostKeyException):
-        return "find out why it changed before anything else"
-    if isinstance(error, AuthenticationException):
-        return f"try: {target}"
-    if "known_hosts" in str(error):
-        return f"look at its key with: {target}"
-    return "check that it runs, and the address and port in the inventory"
+    is_open = host.known_hosts == "accept-new"
+    connection.client.set_missing_host_key_policy(AutoAddPolicy() if is_open else RejectPolicy())

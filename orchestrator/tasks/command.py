@@ -31,6 +31,7 @@ DEFAULT_TIMEOUT = 3600.0
 """Seconds that a command may take when neither its caller nor its step says."""
 _SHOWN_LINES = 5
 _SHOWN_COMMAND = 200
+_NOT_FOUND = 127
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ def run_line(
             result=None,
         ) from error
     result = Result(answer.stdout, answer.stderr, answer.exited)
+    if not result:
+        _no_root(here, result)
     if check and not result:
         raise CommandFailed(
             f"{_short(here, line)} ended with {result.exit_code}",
@@ -201,7 +204,8 @@ def write_file(c: Context, path: str | PurePath, content: bytes, mode: int) -> N
             raise _file_error(here, "write", path, error) from None
         return
     script = (
-        'set -e; mkdir -p "$(dirname "$1")"; t="$1.$2.tmp"; trap \'rm -f "$t"\' EXIT; '
+        'set -e; case $1 in */*) d=${1%/*}/;; *) d=.;; esac; test -d "$d" || mkdir -p "$d"; '
+        't="$1.$2.tmp"; trap \'test ! -e "$t" || rm -f "$t"\' EXIT; '
         'umask 077; : > "$t"; chmod "$3" "$t"; cat > "$t"; sync "$t" 2>/dev/null || sync; '
         'mv -f "$t" "$1"'
     )
@@ -220,6 +224,21 @@ def _as_root(here: Scope, line: str, variables: Mapping[str, str]) -> str:
         return line
     keep = [f"--preserve-env={','.join(sorted(variables))}"] if variables else []
     return shlex.join(["sudo", "-n", *keep, "--", "sh", "-c", line])
+
+
+def _no_root(here: Scope, result: Result) -> None:
+    """Tell a refusal of sudo apart from a failure of the command: also where nothing is checked."""
+    if not here.sudo or here.host.is_root:
+        return
+    first = result.stderr.lstrip().partition("\n")[0]
+    if first.startswith("sudo: ") or (result.exit_code == _NOT_FOUND and "sudo" in first):
+        raise CommandFailed(
+            f"{here.host.user} may not become root: {here.secrets.mask(first)}",
+            where=here.host.name,
+            hint=f"install sudo there and allow it without a password: {here.host.user} "
+            "ALL=(ALL) NOPASSWD: ALL",
+            result=result,
+        )
 
 
 def _in_folder(line: str, cwd: str | PurePath | None) -> str:

@@ -112,7 +112,7 @@ class GroupRunner(Local):
             BoundedOutput(echo=None if "stderr" in hidden else sys.stderr),
         )
         try:
-            in_time = _exchange(process, content, outputs, timeout)
+            in_time = exchange(process, content, outputs, timeout)
         except BaseException:
             end_group(process)
             raise
@@ -153,7 +153,7 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
         return
 
 
-def _exchange(
+def exchange(
     process: subprocess.Popen[bytes],
     content: bytes | None,
     outputs: tuple[BoundedOutput, BoundedOutput],

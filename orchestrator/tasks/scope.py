@@ -42,6 +42,7 @@ class HostFacts:
         python: path of an interpreter there, or empty.
         places: the folders of the deployment there.
         address: name or address to connect to; empty on this machine.
+        sudo: whether the inventory wants every step there as root.
         vars: the inventory's variables, group before host.
     """
 
@@ -54,6 +55,7 @@ class HostFacts:
     python: str
     places: Places
     address: str = ""
+    sudo: bool = False
     vars: Mapping[str, Any] = field(default_factory=dict)
 
     def as_variables(self) -> dict[str, Any]:

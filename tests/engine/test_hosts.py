@@ -173,3 +173,38 @@ def test_a_host_has_its_own_places(ops, inventory, tmp_path):
     assert [row.action for row in rows] == [f"echo {tmp_path}/a/etc", f"echo {ops.home}/etc"]
     assert ops.run(text).state == "succeeded"
     assert (tmp_path / "a" / "state" / "locks").is_dir(), "the lock is kept on the host"
+
+
+def test_a_host_is_shown_with_the_line_of_each_value(inventory):
+    from orchestrator.operations import show_inventory
+
+    web, db = show_inventory("web-1,db", inventory=inventory)
+    assert web.groups == ["every", "web"]
+    assert web.connection == {"connection": "local"}
+    shown = {key: (one.value, one.source) for key, one in web.variables.items()}
+    assert shown == {
+        "colour": ("blue", f"{inventory}:9"),
+        "size": ("large", f"{inventory}:5"),
+        "shape": ("round", f"{inventory}:11"),
+    }
+    assert db.as_dict()["settings"] == {
+        "session_buddy.port": {"value": 9001, "where": f"{inventory}:7"}
+    }
+    assert f"    size = 'large'  ({inventory}:5)" in web.lines()
+
+
+def test_a_remote_host_is_shown_as_it_is_reached(inventory):
+    from orchestrator.operations import show_inventory
+
+    inventory.write_text(
+        "schema_version: 1\nhosts: {far: {user: ops, jump: gate, known_hosts: accept-new}}\n"
+    )
+    (far,) = show_inventory(inventory=inventory)
+    assert far.connection == {
+        "connection": "ssh",
+        "address": "far",
+        "user": "ops",
+        "jump": "gate",
+        "known_hosts": "accept-new",
+        "connect_timeout": "10s",
+    }
