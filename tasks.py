@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.door import runbook
 from orchestrator.door.answers import answering
+from orchestrator.door.authoring import task_collection
 from orchestrator.door.lint import lint
 from orchestrator.door.running import runbook_task
 
@@ -74,6 +75,7 @@ def namespace() -> Collection:
     for each in (deploy, rollback, verify, backup, health_check, lint):
         root.add_task(each)
     root.add_collection(runbook.collection())
+    root.add_collection(task_collection())
     return root
 
 

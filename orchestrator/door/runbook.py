@@ -9,19 +9,20 @@ from invoke.collection import Collection
 from invoke.tasks import task
 
 from orchestrator.door.answers import positive, run_state, told
+from orchestrator.door.authoring import OPS_HELP, chosen_folder, new, runbook_docs
 from orchestrator.door.running import runbook_task
 
 if TYPE_CHECKING:
     from invoke.context import Context
 
 
-@task(name="list", help={"json": "as JSON"})
+@task(name="list", positional=[], help={"ops": OPS_HELP, "json": "as JSON"})
 @told
-def list_runbooks(_context: Context, json: bool = False) -> None:
+def list_runbooks(_context: Context, ops: str = "", json: bool = False) -> None:
     """Name every runbook with its title."""
     from orchestrator import console, operations
 
-    runbooks = operations.list_runbooks()
+    runbooks = operations.list_runbooks(chosen_folder(ops))
     if json:
         console.print_json([dataclasses.asdict(each) for each in runbooks])
     else:
@@ -82,4 +83,4 @@ def log(_context: Context, run: str = "latest", diff: bool = False, json: bool =
 
 def collection() -> Collection:
     """The tasks about runbooks and runs."""
-    return Collection("runbook", list_runbooks, run, history, log)
+    return Collection("runbook", list_runbooks, run, history, log, runbook_docs, new)

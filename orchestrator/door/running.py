@@ -12,9 +12,12 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
 from orchestrator.door.answers import say, told
+from orchestrator.door.authoring import OPS_HELP, chosen_folder
 from schemas.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from invoke.context import Context
 
 OPTIONS: dict[str, tuple[Any, str]] = {
@@ -26,6 +29,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "json": (False, "one JSON object a line instead of text"),
     "limit": ("", "only these hosts, by name, group or pattern"),
     "inventory": ("", "another inventory file"),
+    "ops": ("", OPS_HELP),
 }
 """What every task that runs a runbook takes: default and help."""
 
@@ -57,11 +61,14 @@ def runbook_task(
     def body(_context: Context, **options: Any) -> None:
         runbook = options.pop("runbook", name)
         given = {key: options.pop(key) for key in own}
+        options["ops"] = chosen_folder(options["ops"], look_around=named_by_caller)
         carry_out(runbook, parameters(options.pop("param"), given), closing=closing, **options)
 
     body.__signature__ = _signature(defaults)  # type: ignore[attr-defined]
     body.__doc__ = doc
     helps = own | {key: text for key, (_, text) in OPTIONS.items()}
+    if not named_by_caller:
+        helps["ops"] = "another folder with runbooks/; default: this project's"
     if named_by_caller:
         helps["runbook"] = "its name, or the path of its file"
     made: Task[Any] = task(name=name, help=helps, iterable=["param"])(told(body))
@@ -98,6 +105,7 @@ def carry_out(
     json: bool,
     limit: str,
     inventory: str,
+    ops: Path | None,
     closing: dict[str, str] | None = None,
 ) -> None:
     """Plan, check or run a runbook, and end with its exit code."""
@@ -105,7 +113,7 @@ def carry_out(
 
     if exit_diff and not check:
         raise InvalidInput("--exit-diff goes with --check")
-    target: dict[str, Any] = {"inventory": inventory or None, "limit": limit or None}
+    target: dict[str, Any] = {"inventory": inventory or None, "limit": limit or None, "ops": ops}
     if plan:
         planned = operations.plan_runbook(name, params, **target)
         console.print_json(planned.to_dict()) if json else console.print_plan(planned)
