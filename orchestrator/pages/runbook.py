@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.pages.byhand import command_of
 from orchestrator.pages.markdown import code, table
-from orchestrator.tasks.outcome import promises_outcome
+from orchestrator.tasks.outcome import effect_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 MADE = "<!-- Made by `invoke runbook.docs --write`: change the runbook, not this page. -->"
 """The first line of every page."""
+_UNDO = {
+    "nothing": "none needed, nothing is changed",
+    "undone": "what the task recorded when it changed something",
+    "lasting": "none",
+    "unknown": "none",
+}
 
 
 def runbook_page(loaded: Loaded, source: str) -> str:
@@ -141,9 +147,9 @@ def _undo(step: Step, loaded: Loaded) -> list[str]:
     if undo is None:
         if step.runbook is not None:
             return ["Undo: that of its steps.", ""]
-        if step.task is not None and promises_outcome(loaded.catalogue.task_named(step.task)):
-            return ["Undo: what the task recorded when it changed something.", ""]
-        return ["Undo: none.", ""]
+        name = step.task
+        effect = effect_of(loaded.catalogue.task_named(name)) if name is not None else "unknown"
+        return [f"Undo: {_UNDO[effect]}.", ""]
     if hasattr(undo, "none"):
         return [f"Undo: none, because {undo.none}.", ""]
     return [f"Undo{_conditions(undo)}:", "", *command_of(undo, loaded.catalogue)]

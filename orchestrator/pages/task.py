@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.pages.markdown import code, table
 from orchestrator.tasks.catalogue import parameters_of
-from orchestrator.tasks.outcome import promises_outcome
+from orchestrator.tasks.outcome import effect_of
 
 if TYPE_CHECKING:
     from invoke.tasks import Task
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 MADE = "<!-- Made by `invoke task.docs --write`: change the tasks' docstrings, not this page. -->"
 """The first line of the page."""
+_EFFECTS = {
+    "nothing": "Knows check mode. Changes nothing.",
+    "undone": "Knows check mode. Records what takes its changes back.",
+    "lasting": "Knows check mode. Records no undo: a step that names it says its own `undo:`.",
+    "unknown": "Check mode skips it. A step that names it says its own `undo:`.",
+}
 _ARGUMENT = re.compile(r"(\w+): (.*)")
 _SECTION = re.compile(r"[A-Z][a-z]+:")
 
@@ -80,13 +86,7 @@ def _task(name: str, task: Task[Any]) -> list[str]:
     doc = task.body.__doc__ or ""
     said = sections(doc)
     lines = [f"### {name}", "", *_paragraph("\n".join(said[""]))]
-    if promises_outcome(task):
-        lines += [
-            "Knows check mode. What it changes and can put back, it records for the undo.",
-            "",
-        ]
-    else:
-        lines += ["Check mode skips it; a step that names it says its own `undo:`.", ""]
+    lines += [_EFFECTS[effect_of(task)], ""]
     helps = task.help | argument_helps(doc)
     rows = [
         [code(key), code(_type(one)), _default(one), helps.get(key, "")]

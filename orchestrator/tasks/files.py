@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import command
-from orchestrator.tasks.outcome import Inverse, Outcome
+from orchestrator.tasks.outcome import Inverse, Outcome, records_no_undo
 from orchestrator.tasks.placing import absolute, keep, look, place, read_mode
 from orchestrator.tasks.scope import scope
 from schemas.errors import StepFailed
@@ -64,6 +64,7 @@ def folders(c: Context, paths: Sequence[str], mode: str = "0700") -> Outcome:
 
 
 @task(iterable=["paths"])
+@records_no_undo
 def remove_empty(c: Context, paths: Sequence[str]) -> Outcome:
     """Remove those of these folders that nothing is in, one after the other."""
     listed = [str(absolute(path)) for path in _as_list(paths)]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from invoke.tasks import task
 
 from orchestrator.tasks.fetching import get
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, changes_nothing
 from orchestrator.tasks.scope import scope
 from schemas.errors import StepFailed
 
@@ -22,6 +22,7 @@ _SHOWN = 120
 
 
 @task
+@changes_nothing
 def check(
     c: Context,
     url: str,

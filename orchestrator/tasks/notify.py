@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import command
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, records_no_undo
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput
 
@@ -19,6 +19,7 @@ PRIORITIES = {"P1": "crit", "P2": "err", "P3": "warning", "P4": "notice"}
 
 
 @task
+@records_no_undo
 def send(c: Context, message: str, severity: str = "P3") -> Outcome:
     """Put a message on the run, and into the host's system log where it has one.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.tasks import task
 
 from orchestrator.tasks import command
-from orchestrator.tasks.outcome import Inverse, Outcome
+from orchestrator.tasks.outcome import Inverse, Outcome, changes_nothing, records_no_undo
 from orchestrator.tasks.placing import look
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput, StepFailed
@@ -85,6 +85,7 @@ def _demoted(keys: list[dict[str, str]], kid: str) -> list[dict[str, str]]:
 
 
 @task(iterable=["keys"])
+@records_no_undo
 def remove_keys(c: Context, keys: Sequence[str]) -> Outcome:
     """Take keys out of the ring, and the ring away when none is left; no copy is kept of them.
 
@@ -120,6 +121,7 @@ def _write(c: Context, ring: dict[str, Any]) -> None:
 
 
 @task
+@changes_nothing
 def status(c: Context) -> Outcome:
     """Say which keys are in force, by fingerprint, and where each comes from."""
     here = scope(c)

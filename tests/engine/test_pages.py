@@ -74,6 +74,7 @@ def test_the_catalogue_shows_ones_own_tasks_with_defaults(ops):
     text = task_pages(ops.folder)["docs/tasks.md"]
     assert "### trial.put\n\nWrite a file unless it says that already." in text
     assert "| `mode` | `str` | `'0600'` |" in text
+    assert "Changes nothing." in text.partition("### http.check")[2].partition("###")[0]
     assert "### trial.plain" in text
     assert "Check mode skips it" in text.partition("### trial.plain")[2].partition("###")[0]
 
