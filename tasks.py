@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.door import inventory, runbook
 from orchestrator.door.answers import answering, leave_quietly
+from orchestrator.door.authoring import task_collection
 from orchestrator.door.lint import lint
 from orchestrator.door.running import group_task, runbook_task
 
@@ -93,6 +94,7 @@ def namespace() -> Collection:
         root.add_task(each)
     root.add_collection(runbook.collection())
     root.add_collection(inventory.collection())
+    root.add_collection(task_collection())
     return root
 
 

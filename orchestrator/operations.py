@@ -218,6 +218,50 @@ def lint(ops: str | Path | None = None, inventory: str | Path | None = None) -> 
     return findings(folder, inventory_file(inventory, folder), checker)
 
 
+def runbook_pages(ops: Path | None = None) -> dict[str, str]:
+    """Every runbook as a Markdown page, by its path below the folder.
+
+    Args:
+        ops: the folder with ``runbooks/``; None: this project's.
+
+    Raises:
+        InvalidInput: a runbook is broken.
+    """
+    from orchestrator.engine.checked import Checker
+    from orchestrator.pages.folder import runbook_pages as made
+
+    return made(ops or ops_folder(), Checker(Places.of_this_user().state / "cache"))
+
+
+def task_pages(ops: Path | None = None) -> dict[str, str]:
+    """The catalogue of tasks as a Markdown page, by its path below the folder.
+
+    Args:
+        ops: the folder with ``tasks/``; None: this project's.
+    """
+    from orchestrator.pages.folder import task_pages as made
+
+    return made(ops or ops_folder())
+
+
+def new_runbook(name: str, ops: Path | None = None) -> list[Path]:
+    """Write a commented start of a runbook, and an inventory when the folder has none.
+
+    Args:
+        name: the runbook's name.
+        ops: the folder to write it below; made when it is not there. None: this project's.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        InvalidInput: it cannot be a runbook's name, or there is one already.
+    """
+    from orchestrator.starter import write_start
+
+    return write_start(name, ops or ops_folder())
+
+
 def _summary(file: Path, root: Path, checker: Checker) -> RunbookSummary:
     group = "/".join(file.relative_to(root).parts[:-1])
     try:

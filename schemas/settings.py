@@ -122,6 +122,7 @@ BY_ENV: dict[str, Setting] = {setting.env: setting for setting in SETTINGS}
 _PREFIXES = ("MAHAVISHNU_", "SESSION_BUDDY_")
 _PLACES_VARIABLES = {
     "MAHAVISHNU_HOME",
+    "MAHAVISHNU_OPS",
     "SESSION_BUDDY_HOME",
     "SESSION_BUDDY_PATH",
     "MAHAVISHNU_TOKEN",

@@ -8,6 +8,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from orchestrator.door.answers import say, told
+from orchestrator.door.authoring import OPS_HELP, chosen_folder
 from schemas.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @task(
     positional=[],
     help={
-        "ops": "the folder with runbooks/, templates/, alerts/ and tasks/; default: this project's",
+        "ops": OPS_HELP,
         "inventory": "another inventory file",
         "strict": "exit code 2 also for warnings",
         "json": "one JSON object for each finding",
@@ -33,7 +34,7 @@ def lint(
     """
     from orchestrator import console, operations
 
-    found = operations.lint(ops or None, inventory or None)
+    found = operations.lint(chosen_folder(ops), inventory or None)
     if json:
         console.print_json([one.as_dict() for one in found])
     else:

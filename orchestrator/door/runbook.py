@@ -9,6 +9,7 @@ from invoke.collection import Collection
 from invoke.tasks import task
 
 from orchestrator.door.answers import told
+from orchestrator.door.authoring import OPS_HELP, chosen_folder, new, runbook_docs
 from orchestrator.door.past_runs import diff, forget, history
 from orchestrator.door.running import parameters, runbook_task
 from orchestrator.door.runs import approve, cancel, resume, undo
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from invoke.context import Context
 
 
-@task(name="list", help={"json": "as JSON"})
+@task(name="list", positional=[], help={"ops": OPS_HELP, "json": "as JSON"})
 @told
-def list_runbooks(_context: Context, json: bool = False) -> None:
+def list_runbooks(_context: Context, ops: str = "", json: bool = False) -> None:
     """Name every runbook with its title."""
     from orchestrator import console, operations
 
-    runbooks = operations.list_runbooks()
+    runbooks = operations.list_runbooks(chosen_folder(ops))
     if json:
         console.print_json([dataclasses.asdict(each) for each in runbooks])
     else:
@@ -133,6 +134,6 @@ def plan(
 
 def collection() -> Collection:
     """The tasks about runbooks and runs."""
-    about_runbooks = (list_runbooks, show, plan, run)
+    about_runbooks = (list_runbooks, show, plan, run, runbook_docs, new)
     about_runs = (history, log, resume, undo, cancel, approve, diff, forget)
     return Collection("runbook", *about_runbooks, *about_runs)

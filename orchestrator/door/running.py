@@ -15,9 +15,12 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
 from orchestrator.door.answers import say, told
+from orchestrator.door.authoring import OPS_HELP, chosen_folder
 from schemas.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from invoke.context import Context
 
 OPTIONS: dict[str, tuple[Any, str]] = {
@@ -33,6 +36,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "inventory": ("", "another inventory file"),
     "forks": (0, "how many hosts at a time (10)"),
     "lock_wait": ("", "how long to wait for a run that holds the lock, as 30s or 5m"),
+    "ops": ("", OPS_HELP),
 }
 """What every task that runs a runbook takes: default and help."""
 
@@ -64,11 +68,14 @@ def runbook_task(
     def body(_context: Context, **options: Any) -> None:
         runbook = options.pop("runbook", name)
         given = {key: options.pop(key) for key in own}
+        options["ops"] = chosen_folder(options["ops"], look_around=named_by_caller)
         carry_out(runbook, parameters(options.pop("param"), given), closing=closing, **options)
 
     body.__signature__ = _signature(defaults)  # type: ignore[attr-defined]
     body.__doc__ = doc
     helps = own | {key: text for key, (_, text) in OPTIONS.items()}
+    if not named_by_caller:
+        helps["ops"] = "another folder with runbooks/; default: this project's"
     if named_by_caller:
         helps["runbook"] = "its name, or the path of its file"
     made: Task[Any] = task(name=name, help=helps, iterable=["param"])(told(body))
@@ -87,11 +94,12 @@ def group_task(name: str, group: str, doc: str) -> Task[Any]:
 
     def body(_context: Context, **options: Any) -> None:
         wanted = options.pop("name")
+        options["ops"] = chosen_folder(options["ops"], look_around=False)
         if wanted:
-            _known_in(group, wanted)
+            _known_in(group, wanted, options["ops"])
             carry_out(wanted, parameters(options.pop("param"), {}), **options)
         else:
-            print_group(group, json=options["json"])
+            print_group(group, options["ops"], json=options["json"])
 
     body.__signature__ = _signature(defaults)  # type: ignore[attr-defined]
     body.__doc__ = doc
@@ -101,11 +109,11 @@ def group_task(name: str, group: str, doc: str) -> Task[Any]:
     return made
 
 
-def print_group(group: str, *, json: bool) -> None:
+def print_group(group: str, ops: Path | None, *, json: bool) -> None:
     """The runbooks of a folder, the gravest first, with when to use each."""
     from orchestrator import console, operations
 
-    found = [each for each in operations.list_runbooks() if each.group == group]
+    found = [each for each in operations.list_runbooks(ops) if each.group == group]
     found.sort(key=lambda each: (each.severity or "P9", each.name))
     if json:
         console.print_json([dataclasses.asdict(each) for each in found])
@@ -117,10 +125,10 @@ def print_group(group: str, *, json: bool) -> None:
             print(f"    {line}")
 
 
-def _known_in(group: str, name: str) -> None:
+def _known_in(group: str, name: str, ops: Path | None) -> None:
     from orchestrator import operations
 
-    names = [each.name for each in operations.list_runbooks() if each.group == group]
+    names = [each.name for each in operations.list_runbooks(ops) if each.group == group]
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         raise NotFound(
@@ -163,6 +171,7 @@ def carry_out(
     inventory: str,
     forks: int,
     lock_wait: str,
+    ops: Path | None,
     closing: dict[str, str] | None = None,
 ) -> None:
     """Plan, check or run a runbook, and end with its exit code."""
@@ -179,6 +188,7 @@ def carry_out(
         "inventory": inventory or None,
         "limit": limit or None,
         "forks": forks,
+        "ops": ops,
     }
     if plan:
         planned = operations.plan_runbook(name, params, keep=True, **target)

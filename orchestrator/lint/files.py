@@ -22,7 +22,9 @@ def template_findings(ops: Path) -> Iterator[Finding]:
         try:
             parse(path.read_text(encoding="utf-8"), f"{path}:1")
         except InvalidInput as error:
-            yield from findings_of(error, "template")
+            # Jinja's own error, which this one was made of, knows the line.
+            line = getattr(error.__cause__ or error.__context__, "lineno", None) or 1
+            yield Finding(f"{path}:{line}", "template", error.message, error.hint)
         except UnicodeDecodeError:
             yield Finding(f"{path}:1", "template", "this is not UTF-8")
 

@@ -21,7 +21,7 @@ class Finding:
 
     Args:
         where: ``file:line``.
-        code: what kind it is, such as ``unknown-task``; see ``docs/lint.md``.
+        code: what kind it is, such as ``unpaired-step``.
         message: what is wrong.
         hint: what to do.
         severity: only an ``error`` makes lint fail.

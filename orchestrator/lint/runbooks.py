@@ -15,7 +15,7 @@ from orchestrator.engine.plan import make_plan
 from orchestrator.lint.finding import Finding, findings_of
 from orchestrator.lint.hosts import made_up_params, made_up_targets
 from orchestrator.render import parse, render_file
-from orchestrator.tasks.outcome import promises_outcome
+from orchestrator.tasks.outcome import effect_of
 from schemas.errors import InvalidInput, NotFound, SessionopsError
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def _unpaired(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _undoes_itself(loaded: Loaded, step: Step) -> bool:
-    """A task that answers an Outcome tells how it is undone; a nested runbook's steps do."""
+    """The task changes nothing or tells how it is undone; a nested runbook's steps do."""
     if step.task is not None:
-        return promises_outcome(loaded.catalogue.task_named(step.task))
+        return effect_of(loaded.catalogue.task_named(step.task)) in ("nothing", "undone")
     return step.runbook is not None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import command, programs
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, changes_nothing
 from orchestrator.tasks.release_record import current_release
 from orchestrator.tasks.scope import scope
 from schemas.errors import NotFound, StepFailed
@@ -49,6 +49,7 @@ class Scenario:
 
 
 @task
+@changes_nothing
 def run(c: Context, tags: str = "", wait: float = 300.0) -> Outcome:
     """Run scenarios against what is live (guide 4).
 

@@ -10,7 +10,7 @@ from orchestrator.tasks import command
 from orchestrator.tasks.endpoints import PORT_SETTINGS, bindings, check_endpoints
 from orchestrator.tasks.interpreter import find_interpreter
 from orchestrator.tasks.listeners import is_ours, listener, served_by
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, changes_nothing
 from orchestrator.tasks.scope import scope
 from orchestrator.tasks.secret import check_secrets
 from schemas.errors import InvalidInput, StepFailed
@@ -35,6 +35,7 @@ _MEMORY = (
 
 
 @task
+@changes_nothing
 def python(c: Context) -> Outcome:
     """See that the host has an interpreter that a release can be made with (guide 1.1).
 
@@ -47,6 +48,7 @@ def python(c: Context) -> Outcome:
 
 
 @task
+@changes_nothing
 def memory(c: Context, minimum: str) -> Outcome:
     """See that the host, or the container that it is, has this much memory (guide 1.1).
 
@@ -84,6 +86,7 @@ def memory_in(text: str) -> int | None:
 
 
 @task
+@changes_nothing
 def disk(c: Context, path: str, free: str) -> Outcome:
     """See that there is room below a folder, which need not exist yet (guide 1.1).
 
@@ -108,6 +111,7 @@ def disk(c: Context, path: str, free: str) -> Outcome:
 
 
 @task(iterable=["paths"])
+@changes_nothing
 def writable(c: Context, paths: Sequence[str]) -> Outcome:
     """See that files can be made in these folders, or that the folders can be made.
 
@@ -135,6 +139,7 @@ def writable(c: Context, paths: Sequence[str]) -> Outcome:
 
 
 @task
+@changes_nothing
 def port(c: Context, port: int, owner: str = "", host: str = "127.0.0.1") -> Outcome:
     """See that a port is free, or held by our own server (guide 6.1, 6.3).
 
@@ -165,6 +170,7 @@ def port(c: Context, port: int, owner: str = "", host: str = "127.0.0.1") -> Out
 
 
 @task
+@changes_nothing
 def settings(c: Context) -> Outcome:
     """See that the servers can listen as they are told to: on loopback or with TLS, on two ports.
 
@@ -175,6 +181,7 @@ def settings(c: Context) -> Outcome:
 
 
 @task
+@changes_nothing
 def certificates(c: Context) -> Outcome:
     """See that the certificates and keys that the settings name can be read on the host.
 
@@ -206,6 +213,7 @@ def certificates(c: Context) -> Outcome:
 
 
 @task(iterable=["durations", "sizes", "settings"])
+@changes_nothing
 def values(
     c: Context,
     durations: Sequence[str] = (),
@@ -244,6 +252,7 @@ def values(
 
 
 @task
+@changes_nothing
 def secrets(c: Context) -> Outcome:
     """See that signing keys are long, no placeholders, and closed to others (guide 1.3).
 
@@ -254,6 +263,7 @@ def secrets(c: Context) -> Outcome:
 
 
 @task(iterable=["names"])
+@changes_nothing
 def tools(c: Context, names: Sequence[str]) -> Outcome:
     """See that these programs are on the host.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.tasks import task
 
 from orchestrator.tasks import programs, service_state
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, records_no_undo
 from orchestrator.tasks.placing import look
 from orchestrator.tasks.release_record import current_release
 from orchestrator.tasks.scope import scope
@@ -24,6 +24,7 @@ _START_SECONDS = 30.0
 
 
 @task
+@records_no_undo
 def backup(c: Context, release: str = "", reason: str = "", when_down: str = "fail") -> Outcome:
     """Back up the database while the tracker serves it (guide 7.3).
 

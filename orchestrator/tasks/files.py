@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import command, edits, trees
-from orchestrator.tasks.outcome import Inverse, Outcome
+from orchestrator.tasks.outcome import Inverse, Outcome, records_no_undo
 from orchestrator.tasks.owners import belongs_to, chown_argv, read_owner
 from orchestrator.tasks.placing import absolute, give, keep, look, place, read_mode
 from orchestrator.tasks.scope import control_of, scope
@@ -87,6 +87,7 @@ def _make_folders(c: Context, new: list[str], mode: str, paths: list[str]) -> No
 
 
 @task(iterable=["paths"])
+@records_no_undo
 def remove_empty(c: Context, paths: Sequence[str]) -> Outcome:
     """Remove those of these folders that nothing is in, one after the other."""
     listed = [str(absolute(path)) for path in _as_list(paths)]

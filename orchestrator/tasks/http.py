@@ -11,7 +11,7 @@ from invoke.tasks import task
 
 from orchestrator.tasks import downloading
 from orchestrator.tasks.fetching import get
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, changes_nothing
 from orchestrator.tasks.placing import absolute, read_mode
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput, StepFailed
@@ -25,6 +25,7 @@ _SHOWN = 120
 
 
 @task
+@changes_nothing
 def check(
     c: Context,
     url: str,

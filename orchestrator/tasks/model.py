@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import programs
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, records_no_undo
 from orchestrator.tasks.scope import scope
 from schemas.errors import StepFailed
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 @task
+@records_no_undo
 def fetch(c: Context, release: str = "", source: str = "auto", wait: float = 300.0) -> Outcome:
     """Bring the model that the settings name, unless it is there or cannot be had (guide 6.1).
 

@@ -9,7 +9,7 @@ from invoke.tasks import task
 
 from orchestrator.tasks import command
 from orchestrator.tasks.delivery import deliver
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, records_no_undo
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput, StepFailed
 from schemas.settings import Settings
@@ -25,6 +25,7 @@ _CHOICES = ("", "log", "people")
 
 
 @task
+@records_no_undo
 def send(
     c: Context, message: str, severity: str = "P3", to: str = "", title: str = "", env: str = ""
 ) -> Outcome:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from schemas.errors import StepFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from invoke.tasks import Task
+
+_Body = TypeVar("_Body", bound="Callable[..., Any]")
+Effect = Literal["nothing", "undone", "lasting", "unknown"]
+"""What a task does to its host: changes nothing; changes it and records what takes that back;
+changes it and records nothing; or does not say, being an ordinary Invoke task."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,24 @@ def promises_outcome(task: Task[Any]) -> bool:
     """Whether a task says that it answers an Outcome: it keeps still in check mode, and undoes."""
     annotation = task.body.__annotations__.get("return")
     return annotation is Outcome or str(annotation).rpartition(".")[2] == "Outcome"
+
+
+def changes_nothing(body: _Body) -> _Body:
+    """Say below ``@task`` that the task only looks; its steps need no ``undo:``."""
+    body.effect = "nothing"  # type: ignore[attr-defined]
+    return body
+
+
+def records_no_undo(body: _Body) -> _Body:
+    """Say below ``@task`` that what the task changes stays; its steps must say ``undo:``."""
+    body.effect = "lasting"  # type: ignore[attr-defined]
+    return body
+
+
+def effect_of(task: Task[Any]) -> Effect:
+    """What a task says of itself; one that answers an Outcome undoes unless it says otherwise."""
+    said: Effect | None = getattr(task.body, "effect", None)
+    return said or ("undone" if promises_outcome(task) else "unknown")
 
 
 class PartlyDone(StepFailed):

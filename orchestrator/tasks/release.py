@@ -12,7 +12,7 @@ from invoke.tasks import task
 from orchestrator.tasks import command, processes
 from orchestrator.tasks.files import set_link
 from orchestrator.tasks.interpreter import find_interpreter
-from orchestrator.tasks.outcome import Inverse, Outcome
+from orchestrator.tasks.outcome import Inverse, Outcome, changes_nothing, records_no_undo
 from orchestrator.tasks.release_choice import choose, fault_of, mark_damaged, wheel_kept
 from orchestrator.tasks.release_history import (
     Entry,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 
 @task
+@records_no_undo
 def create(c: Context, version: str = "") -> Outcome:
     """Make a release, unless one of the same content is there.
 
@@ -165,6 +166,7 @@ def revert(c: Context, to: str, failed: str, reason: str = "") -> Outcome:
 
 
 @task
+@records_no_undo
 def confirm(c: Context, back: bool = False) -> Outcome:
     """Record that what ``current`` names was proven good, so that a rollback may choose it."""
     current = current_release(c)
@@ -182,6 +184,7 @@ def confirm(c: Context, back: bool = False) -> Outcome:
 
 
 @task
+@changes_nothing
 def previous(c: Context, to: str = "") -> Outcome:
     """Find the release to go back to: the newest that was proven good before and did not fail.
 
@@ -209,6 +212,7 @@ def previous(c: Context, to: str = "") -> Outcome:
 
 
 @task(name="list")
+@changes_nothing
 def list_releases(c: Context) -> Outcome:
     """List the releases on the host, the newest first."""
     current, proven = current_release(c), confirmed(history(c))
@@ -224,6 +228,7 @@ def list_releases(c: Context) -> Outcome:
 
 
 @task
+@records_no_undo
 def prune(c: Context, keep: int = 5) -> Outcome:
     """Remove all but the newest releases.
 

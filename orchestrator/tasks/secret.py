@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.tasks import task
 
 from orchestrator.tasks import command
-from orchestrator.tasks.outcome import Inverse, Outcome
+from orchestrator.tasks.outcome import Inverse, Outcome, changes_nothing, records_no_undo
 from orchestrator.tasks.placing import absolute, look, read_mode
 from orchestrator.tasks.placing import place as place_file
 from orchestrator.tasks.scope import scope
@@ -89,6 +89,7 @@ def _demoted(keys: list[dict[str, str]], kid: str) -> list[dict[str, str]]:
 
 
 @task(iterable=["keys"])
+@records_no_undo
 def remove_keys(c: Context, keys: Sequence[str]) -> Outcome:
     """Take keys out of the ring, and the ring away when none is left; no copy is kept of them.
 
@@ -189,6 +190,7 @@ def _given(c: Context, *, value: str, env: str, key: str) -> str:
 
 
 @task
+@changes_nothing
 def status(c: Context) -> Outcome:
     """Say which keys are in force, by fingerprint, and where each comes from."""
     here = scope(c)

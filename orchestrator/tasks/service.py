@@ -13,7 +13,7 @@ from invoke.tasks import task
 from orchestrator.tasks import service_state
 from orchestrator.tasks.check import disk
 from orchestrator.tasks.managed import SERVERS
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, changes_nothing, records_no_undo
 from orchestrator.tasks.release_record import current_release
 from orchestrator.tasks.scope import scope
 from orchestrator.tasks.service_manager import manager_of
@@ -42,12 +42,14 @@ def install(c: Context) -> Outcome:
 
 
 @task
+@records_no_undo
 def uninstall(c: Context) -> Outcome:
     """Stop both servers, and remove the service manager's configuration."""
     return manager_of(c).uninstall()
 
 
 @task
+@records_no_undo
 def ensure(
     c: Context, name: str, release: str = "", wait: str = "30s", configured: bool = False
 ) -> Outcome:
@@ -111,6 +113,7 @@ def _act(manager: ServiceManager, name: str, verdict: Verdict) -> None:
 
 
 @task
+@records_no_undo
 def restart(c: Context, name: str, wait: str = "30s") -> Outcome:
     """Restart a server and wait until it is healthy (guide 8.3).
 
@@ -133,6 +136,7 @@ def restart(c: Context, name: str, wait: str = "30s") -> Outcome:
 
 
 @task
+@records_no_undo
 def stop(c: Context, name: str) -> Outcome:
     """Stop a server; one that is stopped stays so."""
     _known(name)
@@ -164,6 +168,7 @@ def _stop_all(c: Context) -> Outcome:
 
 
 @task
+@changes_nothing
 def status(c: Context, name: str = "") -> Outcome:
     """Say how a server is, or both."""
     lines, outputs = [], {}
@@ -181,6 +186,7 @@ def status(c: Context, name: str = "") -> Outcome:
 
 
 @task
+@changes_nothing
 def check(c: Context, min_disk: str = "0B") -> Outcome:
     """See that both servers are healthy and run what is in use, and that there is room for data.
 
@@ -209,6 +215,7 @@ def check(c: Context, min_disk: str = "0B") -> Outcome:
 
 
 @task
+@records_no_undo
 def shutdown(c: Context) -> Outcome:
     """Stop both servers and what keeps them running, until the next deploy or boot.
 

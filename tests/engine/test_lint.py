@@ -57,6 +57,19 @@ def test_a_step_that_nothing_takes_back_is_an_error(linted):
     assert lint(linted.folder) == []
 
 
+def test_a_task_says_itself_whether_its_step_needs_an_undo(linted):
+    steps = {
+        "looks": "task: http.check, with: {url: 'http://127.0.0.1:1/'}",
+        "undoes": "task: files.link, with: {path: /tmp/a, target: /b}",
+        "stays": "task: files.remove_empty, with: {paths: [/tmp/a]}",
+        "plain": "task: trial.plain, with: {path: /tmp/a}",
+    }
+    lines = [f"  - {{id: {name}, {text}}}\n" for name, text in steps.items()]
+    linted.write("fine", "description: x\nsteps:\n" + "".join(lines))
+    found = [(one.where.rpartition(":")[2], one.code) for one in lint(linted.folder)]
+    assert found == [("8", "unpaired-step"), ("9", "unpaired-step")]
+
+
 def test_what_a_template_needs_is_known_before_the_run(linted):
     templates = linted.folder / "templates"
     templates.mkdir()
