@@ -80,7 +80,7 @@ def on_each(
         if error is not None:
             raise error
     results = {name: result for name, result, _ in found}
-    return {name: results[name] for name in names}  # type: ignore[misc] # None only with an error
+    return {name: results[name] for name in names}
 
 
 def _next(ended: queue.SimpleQueue[Any]) -> Any:

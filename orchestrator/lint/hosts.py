@@ -33,7 +33,7 @@ def made_up_targets(hosts: Hosts, names: Sequence[str]) -> list[Target]:
     Raises:
         InvalidInput: a setting in the inventory is wrong.
     """
-    return [_target(hosts, name, first=number == 0) for number, name in enumerate(names)]
+    return [_target(hosts, name) for name in names]
 
 
 def made_up_params(declared: Mapping[str, Parameter]) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def made_up_params(declared: Mapping[str, Parameter]) -> dict[str, Any]:
     }
 
 
-def _target(hosts: Hosts, name: str, *, first: bool) -> Target:
+def _target(hosts: Hosts, name: str) -> Target:
     host = hosts.named(name)
     if host.connection == "local":
         facts = local_facts(Places.of_this_user(), name, hosts.variables(name))
@@ -67,6 +67,5 @@ def _target(hosts: Hosts, name: str, *, first: bool) -> Target:
     return Target(
         facts=facts,
         settings=hosts.settings(name, Settings.load(facts.places, {})),
-        is_first=first,
         matches=lambda pattern, where: hosts.matches(name, pattern, where),
     )
