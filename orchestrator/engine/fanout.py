@@ -11,9 +11,9 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.tasks.halt import raise_if_halted, watching
+from orchestrator.tasks.halt import LOOK, raise_if_halted, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def on_each(
     for thread in threads:
         thread.start()
     try:
-        found = [ended.get() for _ in names]
+        found = [_next(ended) for _ in names]
     except BaseException:
         halt.set()
         until = time.monotonic() + LEAVE
@@ -80,4 +80,12 @@ def on_each(
         if error is not None:
             raise error
     results = {name: result for name, result, _ in found}
-    return {name: results[name] for name in names}  # type: ignore[misc] # None only with an error
+    return {name: results[name] for name in names}
+
+
+def _next(ended: queue.SimpleQueue[Any]) -> Any:
+    # Looks up in between: a signal that comes just before this thread falls asleep, or to another
+    # thread, does not wake it, and its handler runs only when this thread does.
+    while True:
+        with suppress(queue.Empty):
+            return ended.get(timeout=LOOK)
