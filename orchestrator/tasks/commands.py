@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import command
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, records_no_undo
 from orchestrator.tasks.placing import absolute, look
 from orchestrator.tasks.scope import scope
 from orchestrator.tasks.trees import read
@@ -23,6 +23,7 @@ _SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
 
 
 @task(iterable=["argv", "unchanged_codes"])
+@records_no_undo
 def run(
     c: Context,
     argv: Sequence[str] | None = None,
@@ -63,6 +64,7 @@ def run(
 
 
 @task(iterable=["arguments", "unchanged_codes"])
+@records_no_undo
 def script(
     c: Context,
     source: str,

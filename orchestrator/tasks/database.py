@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.tasks import task
 
 from orchestrator.tasks import programs, service_state
-from orchestrator.tasks.outcome import Outcome, records_no_undo
+from orchestrator.tasks.outcome import Outcome, changes_nothing, records_no_undo
 from orchestrator.tasks.placing import look
 from orchestrator.tasks.release_record import current_release
 from orchestrator.tasks.scope import scope
@@ -82,6 +82,7 @@ def backup(c: Context, release: str = "", reason: str = "", when_down: str = "fa
 
 
 @task
+@changes_nothing
 def query(c: Context, sql: str, limit: int = 100, timeout: str = "10s") -> Outcome:
     """Ask the tracker's database with one SQL query that only reads (guide 7.1).
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import command, edits, trees
-from orchestrator.tasks.outcome import Inverse, Outcome, records_no_undo
+from orchestrator.tasks.outcome import Inverse, Outcome, changes_nothing, records_no_undo
 from orchestrator.tasks.owners import belongs_to, chown_argv, read_owner
 from orchestrator.tasks.placing import absolute, give, keep, look, place, read_mode
 from orchestrator.tasks.scope import control_of, scope
@@ -178,6 +178,7 @@ def fetch(c: Context, path: str, dest: str, mode: str = "0600", max_size: str = 
 
 
 @task
+@changes_nothing
 def stat(c: Context, path: str) -> Outcome:
     """Look at a path: outputs exists, kind, size, mode, owner, group, modified, sha256, target.
 

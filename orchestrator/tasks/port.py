@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks.listeners import listener
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, changes_nothing
 from orchestrator.tasks.probing import answers, wait_until
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput, StepFailed
@@ -20,6 +20,7 @@ _STATES = ("open", "closed")
 
 
 @task
+@changes_nothing
 def check(c: Context, port: int, host: str = "127.0.0.1", state: str = "open") -> Outcome:
     """See that a port takes connections from the host, or takes none.
 
@@ -39,6 +40,7 @@ def check(c: Context, port: int, host: str = "127.0.0.1", state: str = "open") -
 
 
 @task
+@changes_nothing
 def wait(
     c: Context, port: int, host: str = "127.0.0.1", state: str = "open", wait: str = "30s"
 ) -> Outcome:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from orchestrator.tasks import command, kept, probing
-from orchestrator.tasks.outcome import Inverse, Outcome, PartlyDone
+from orchestrator.tasks.outcome import (
+    Inverse,
+    Outcome,
+    PartlyDone,
+    changes_nothing,
+    records_no_undo,
+)
 from orchestrator.tasks.placing import absolute
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput, StepFailed
@@ -148,6 +154,7 @@ def stop(c: Context, name: str, stop_signal: str = "TERM", grace: str = "10s") -
 
 
 @task
+@records_no_undo
 def signal(c: Context, name: str, signal: str = "HUP") -> Outcome:
     """Send a signal to a process, to have it read its configuration again perhaps.
 
@@ -166,6 +173,7 @@ def signal(c: Context, name: str, signal: str = "HUP") -> Outcome:
 
 
 @task
+@changes_nothing
 def status(c: Context, name: str) -> Outcome:
     """Say whether a process runs.
 

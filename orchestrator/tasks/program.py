@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.tasks import task
 
 from orchestrator.tasks import programs
-from orchestrator.tasks.outcome import Outcome
+from orchestrator.tasks.outcome import Outcome, changes_nothing, records_no_undo
 from orchestrator.tasks.scope import scope
 from schemas.errors import StepFailed
 from schemas.units import parse_duration
@@ -23,6 +23,7 @@ _SHOWN = 160
 
 
 @task
+@changes_nothing
 def ask(c: Context, command: str, wait: str = "60s", may_fail: bool = False) -> Outcome:
     """Run a command of the release that only looks; also in check mode.
 
@@ -42,6 +43,7 @@ def ask(c: Context, command: str, wait: str = "60s", may_fail: bool = False) -> 
 
 
 @task
+@records_no_undo
 def run(c: Context, command: str, wait: str = "10m") -> Outcome:
     """Run a command of the release that changes something; nothing takes that back by itself.
 
@@ -81,6 +83,7 @@ def _json(text: str) -> Any:
 
 
 @task
+@changes_nothing
 def see(c: Context, condition: bool, message: str, hint: str = "") -> Outcome:
     """See that a condition holds, such as one on what an earlier step found.
 

@@ -10,7 +10,7 @@ from invoke.tasks import task
 from orchestrator.tasks import command, units
 from orchestrator.tasks.config import rendered
 from orchestrator.tasks.files import remove as remove_file
-from orchestrator.tasks.outcome import Inverse, Outcome, PartlyDone
+from orchestrator.tasks.outcome import Inverse, Outcome, PartlyDone, records_no_undo
 from orchestrator.tasks.scope import scope
 from schemas.errors import InvalidInput, NotFound, StepFailed
 from schemas.units import parse_duration
@@ -94,6 +94,7 @@ def _remove(c: Context, name: str, *, user: bool) -> Outcome:
 
 
 @task
+@records_no_undo
 def daemon_reload(c: Context) -> Outcome:
     """Have systemd read its units again.
 
