@@ -18,7 +18,8 @@ import pytest
 from ssh_hosts import know, ssh_hosts
 
 from orchestrator.engine.connect import RUN_OPTIONS
-from orchestrator.engine.ssh import connect, remote_facts
+from orchestrator.engine.remote_shell import RemoteShell
+from orchestrator.engine.ssh import connect, remote_host
 from orchestrator.tasks.scope import attach, base_variables
 from schemas.inventory import Host
 
@@ -246,8 +247,8 @@ def far():
         know(home, [host])
         patch.setenv("HOME", str(home))
         entry = Host.model_validate(host.entry())
-        with connect("far", entry, RUN_OPTIONS) as connection:
-            yield host, connection, remote_facts(connection, "far", entry, {})
+        with connect(RemoteShell("far", entry), RUN_OPTIONS) as connection:
+            yield host, connection, remote_host(connection, "far", entry, {})[0]
 
 
 @pytest.fixture
