@@ -53,6 +53,8 @@ def _entry(settings: Settings, name: str) -> dict[str, Any]:
         return {"value": list(value) if isinstance(value, tuple) else value, "source": source}
     if value:
         return {"value": f"fingerprint {fingerprint(value)}", "source": source}
+    if name not in _AUDIENCES:
+        return {"value": "", "source": source}
     try:
         key = load_keys(settings, _AUDIENCES[name]).current
     except InvalidInput as error:
