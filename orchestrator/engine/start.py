@@ -51,10 +51,14 @@ class Origin:
     Args:
         inventory: the inventory's file.
         limit: the pattern of hosts that it was kept to.
+        environment: what the hosts are for.
+        freeze_override: why it runs although nothing is to be changed there now.
     """
 
     inventory: str = ""
     limit: str = ""
+    environment: str = ""
+    freeze_override: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,8 @@ def _new_record(plan: Plan, options: Options) -> RunRecord:
         source=str(plan.loaded.document.path.resolve()),
         inventory=options.origin.inventory,
         limit=options.origin.limit,
+        environment=options.origin.environment,
+        freeze_override=options.origin.freeze_override,
     )
 
 
