@@ -300,6 +300,7 @@ def show_inventory(
     inventory: str | Path | None = None,
     limit: str | None = None,
     ops: Path | None = None,
+    environment: str = "",
 ) -> list[HostShown]:
     """Hosts of an inventory as a run sees them, without reaching out to any.
 
@@ -308,15 +309,19 @@ def show_inventory(
         inventory: the file; None: the one in ``ops``, else this project's.
         limit: a second pattern that they must match too.
         ops: the folder with ``runbooks/``; None: this project's.
+        environment: as ``plan_runbook``.
 
     Raises:
+        NotFound: there is no such environment.
         InvalidInput: a fault in the file, or no host matches.
     """
     from orchestrator.engine.checked import Checker
+    from orchestrator.engine.environment import chosen_inventory
     from orchestrator.engine.inventory import Hosts
     from orchestrator.engine.shown_hosts import shown
 
-    file = inventory_file(inventory, ops or ops_folder())
+    folder = ops or ops_folder()
+    file = inventory_file(chosen_inventory(inventory, environment, folder), folder)
     hosts = Hosts.load(file, Checker(Places.of_this_user().state / "cache"))
     return [shown(hosts, name) for name in hosts.select(pattern, limit)]
 

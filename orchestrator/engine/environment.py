@@ -29,6 +29,11 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _LONGEST = 1000  # freezes, one after the other
 
 
+def environment_files(ops: Path) -> list[Path]:
+    """The inventories of the environments that a folder has."""
+    return sorted((ops / FOLDER).glob("*.yaml"))
+
+
 def chosen_inventory(
     inventory: str | Path | None, environment: str, ops: Path
 ) -> str | Path | None:
@@ -39,7 +44,7 @@ def chosen_inventory(
     """
     if inventory or not environment:
         return inventory
-    known = sorted(path.stem for path in (ops / FOLDER).glob("*.yaml"))
+    known = [path.stem for path in environment_files(ops)]
     if environment not in known:
         near = difflib.get_close_matches(environment, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"

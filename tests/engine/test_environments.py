@@ -321,6 +321,8 @@ def test_the_command_takes_e_and_ends_with_2_without_a_terminal(places):
     refused = invoke("runbook.run", "trial", "--ops", folder, "-e", "production", "--yes", *FREE)
     assert refused.returncode == 2
     assert "there is no terminal" in refused.stderr
+    hosts = invoke("inventory.show", "--ops", folder, "-e", "staging")
+    assert hosts.stdout.startswith("stage"), hosts.stdout + hosts.stderr
     both = invoke("runbook.run", "trial", "-e", "staging", "--inventory", "x.yaml")
     assert both.returncode == 2
     assert places.left() == {"stage-none"}
