@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.ask import Ask
     from orchestrator.engine.checked import Checker
     from orchestrator.engine.connect import Connections
+    from orchestrator.engine.environment import Consent
     from orchestrator.engine.history import Filter
     from orchestrator.engine.listing import Plan
     from orchestrator.engine.report import RunEvent
@@ -67,6 +68,7 @@ def plan_runbook(
     keep: bool = False,
     ops: Path | None = None,
     forks: int = 0,
+    environment: str = "",
 ) -> Plan:
     """What a runbook would do. Runs nothing.
 
@@ -78,6 +80,7 @@ def plan_runbook(
         keep: remember the plan, so that what differs can be told when it is applied.
         ops: the folder with ``runbooks/``; None: this project's.
         forks: how many hosts to ask at a time; 0: the default.
+        environment: takes ``environments/NAME.yaml`` as the inventory, and NAME.env's variables.
 
     Raises:
         NotFound: no such runbook, inventory or host.
@@ -86,7 +89,8 @@ def plan_runbook(
     """
     from orchestrator.engine.kept_plans import keep as keep_plan
 
-    plan, connections = prepare(name, params, inventory, limit, ops, forks, remember=False)
+    target = Target(inventory, limit, ops, forks, environment)
+    plan, connections, _ = prepare(name, params, target, remember=False)
     connections.close()
     if keep:
         keep_plan(_plans(connections.settings.places), plan)
@@ -107,6 +111,8 @@ def run_runbook(
     ops: Path | None = None,
     forks: int = 0,
     lock_wait: float = 0.0,
+    environment: str = "",
+    consent: Consent | None = None,
 ) -> RunResult:
     """Run a runbook to its end, in this process.
 
@@ -123,6 +129,8 @@ def run_runbook(
         ops: the folder with ``runbooks/``; None: this project's.
         forks: how many hosts at a time; 0: the default.
         lock_wait: seconds to wait, in all, for locks that others hold.
+        environment: as ``plan_runbook``.
+        consent: how the environment is asked for its leave; None: ``yes``, and the terminal.
 
     Returns:
         How it ended. A run that failed is a result too, not an exception.
@@ -130,17 +138,22 @@ def run_runbook(
     Raises:
         NotFound, InvalidInput, Unreachable: as ``plan_runbook``; nothing was run.
         Busy: somebody else holds the runbook's lock; nothing was run.
+        Frozen: nothing may be changed in this environment now; nothing was run.
+        NotAuthorised: the automation's token does not allow it; nothing was run.
         StepFailed: the lock or the run's record could not be written; nothing was run.
     """
+    from orchestrator.engine.environment import Consent
     from orchestrator.engine.fanout import FORKS
     from orchestrator.engine.kept_plans import must_be
     from orchestrator.engine.start import Options, Origin, carry_out
 
-    plan, connections = prepare(name, params, inventory, limit, ops, forks, remember=not check)
+    target = Target(inventory, limit, ops, forks, environment)
+    leave = None if check else consent or Consent(yes)
+    plan, connections, place = prepare(name, params, target, remember=not check, consent=leave)
     with closing(connections):
         if apply is not None:
             must_be(_plans(connections.settings.places), plan, apply)
-        origin = Origin(str(Path(inventory).resolve()) if inventory else "", limit or "")
+        origin = Origin(place.inventory, limit or "", place.name, place.freeze_override)
         options = Options(
             connections.settings,
             check,
@@ -287,6 +300,7 @@ def show_inventory(
     inventory: str | Path | None = None,
     limit: str | None = None,
     ops: Path | None = None,
+    environment: str = "",
 ) -> list[HostShown]:
     """Hosts of an inventory as a run sees them, without reaching out to any.
 
@@ -295,30 +309,67 @@ def show_inventory(
         inventory: the file; None: the one in ``ops``, else this project's.
         limit: a second pattern that they must match too.
         ops: the folder with ``runbooks/``; None: this project's.
+        environment: as ``plan_runbook``.
 
     Raises:
+        NotFound: there is no such environment.
         InvalidInput: a fault in the file, or no host matches.
     """
     from orchestrator.engine.checked import Checker
+    from orchestrator.engine.environment import chosen_inventory
     from orchestrator.engine.inventory import Hosts
     from orchestrator.engine.shown_hosts import shown
 
-    file = inventory_file(inventory, ops or ops_folder())
+    folder = ops or ops_folder()
+    file = inventory_file(chosen_inventory(inventory, environment, folder), folder)
     hosts = Hosts.load(file, Checker(Places.of_this_user().state / "cache"))
     return [shown(hosts, name) for name in hosts.select(pattern, limit)]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a runbook is to be run. What is left out is as ``plan_runbook`` has it."""
+
+    inventory: str | Path | None = None
+    limit: str | None = None
+    ops: Path | None = None
+    forks: int = 0
+    environment: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a run's record keeps of where it ran.
+
+    Args:
+        inventory: the file, if it was chosen or is of an environment; empty: the nearest one.
+        name: of the environment.
+        freeze_override: why the run goes on although nothing is to be changed there now.
+    """
+
+    inventory: str
+    name: str
+    freeze_override: str
 
 
 def prepare(
     name: str,
     params: Mapping[str, Any],
-    inventory: str | Path | None,
-    limit: str | None,
-    ops: Path | None,
-    forks: int,
+    target: Target,
     *,
     remember: bool,
-) -> tuple[Plan, Connections]:
-    """The plan, and the connections that its facts came over. Arguments as ``run_runbook``."""
+    consent: Consent | None = None,
+) -> tuple[Plan, Connections, Place]:
+    """The plan, the connections that its facts came over, and where that is.
+
+    Args:
+        name: as ``run_runbook``.
+        params: as ``run_runbook``.
+        target: where it is to be run.
+        remember: whether files that were found valid are remembered.
+        consent: asked before any host is; None: nothing will be changed.
+    """
+    from orchestrator.engine import environment
     from orchestrator.engine.checked import Checker
     from orchestrator.engine.connect import Connections
     from orchestrator.engine.fanout import FORKS
@@ -330,18 +381,25 @@ def prepare(
 
     places = Places.of_this_user()
     checker = Checker(places.state / "cache", remember)
-    loaded = load_runbook(name, ops or ops_folder(), checker)
-    values = read_params(loaded.runbook.params, params)
-    hosts = Hosts.load(inventory_file(inventory, loaded.ops), checker)
-    connections = Connections(hosts, places, Settings.load(places))
+    loaded = load_runbook(name, target.ops or ops_folder(), checker)
+    chosen = environment.chosen_inventory(target.inventory, target.environment, loaded.ops)
+    hosts = Hosts.load(inventory_file(chosen, loaded.ops), checker)
+    of = environment.name_of(hosts, target.environment)
+    environ = environment.variables(hosts.document.path, of)
+    values = read_params(loaded.runbook.params, params, environ)
+    settings = Settings.load(places)
+    override = consent.obtain(hosts.inventory.environment, settings) if consent else ""
+    kept = str(hosts.document.path.resolve()) if chosen or of else ""
+    place = Place(kept, of, override)
+    connections = Connections(hosts, places, settings)
     try:
         where = loaded.document.where("hosts")
-        names = hosts.select(loaded.runbook.hosts, limit, where)
+        names = hosts.select(loaded.runbook.hosts, target.limit, where)
         tolerated = len(names) * loaded.runbook.max_fail_percentage / 100
-        targets = connections.targets(names, tolerated=tolerated, forks=forks or FORKS)
+        found = connections.targets(names, tolerated=tolerated, forks=target.forks or FORKS)
         missing = {host: error.message for host, error in connections.missing.items()}
-        plan = make_plan(loaded, targets, values, missing)
-        return replace(plan, sources=sources(plan)), connections
+        plan = make_plan(loaded, found, values, missing)
+        return replace(plan, sources=sources(plan)), connections, place
     except BaseException:
         connections.close()
         raise

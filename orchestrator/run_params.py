@@ -29,12 +29,15 @@ def source_of(record: RunRecord) -> str:
     return record.source
 
 
-def params_again(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
+def params_again(
+    record: RunRecord, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+) -> dict[str, Any]:
     """The run's parameters; what is secret in them has to come again.
 
     Args:
         record: the run.
         given: its secrets, by name.
+        environ: variables that may hold them.
 
     Raises:
         InvalidInput: a secret is missing, or a parameter is given that the run knows.
@@ -56,7 +59,7 @@ def params_again(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
     missing = [
         name
         for name in sorted(hidden)
-        if name not in given and not _in_environment(declared.get(name))
+        if name not in given and not _in_environment(declared.get(name), environ)
     ]
     if missing:
         ways = [f"--param {name}=..." + _variable(declared.get(name)) for name in missing]
@@ -69,8 +72,8 @@ def params_again(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if value is not None} | dict(given)
 
 
-def _in_environment(parameter: Parameter | None) -> bool:
-    return bool(parameter and parameter.env and os.environ.get(parameter.env))
+def _in_environment(parameter: Parameter | None, environ: Mapping[str, str]) -> bool:
+    return bool(parameter and parameter.env and environ.get(parameter.env))
 
 
 def _variable(parameter: Parameter | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from orchestrator.engine.ask import Ask
     from orchestrator.engine.connect import Connections
+    from orchestrator.engine.environment import Consent
     from orchestrator.engine.listing import Plan
     from orchestrator.engine.report import RunEvent
     from orchestrator.engine.run import RunResult
@@ -34,6 +36,7 @@ def resume_run(
     secrets: Mapping[str, Any] | None = None,
     *,
     accept_changes: bool = False,
+    consent: Consent | None = None,
     listen: Callable[[RunEvent], None] | None = None,
     ask: Ask | None = None,
 ) -> RunResult:
@@ -43,6 +46,7 @@ def resume_run(
         run_id: the run, the beginning of its name, or ``latest``.
         secrets: its secret parameters, which no record keeps, unless their variables are set.
         accept_changes: go on although what is left to do is planned differently now.
+        consent: how the run's environment is asked for its leave; None: at the terminal.
         listen: told of everything while it happens.
         ask: puts questions to a person; None: the terminal, and ``live_runs.answer_run``.
 
@@ -50,10 +54,14 @@ def resume_run(
         NotFound: no such run, or its runbook, inventory or hosts are gone.
         Busy: it is alive, or somebody else holds its lock.
         InvalidInput: it ended well, it only checked, a secret is missing, or the plan differs.
+        Frozen, NotAuthorised: as ``run_runbook``.
     """
+    from pathlib import Path
+
+    from orchestrator.engine.environment import Consent, variables
     from orchestrator.engine.resume import differences, past_of
     from orchestrator.engine.start import Options, Origin, Part, conduct
-    from orchestrator.operations import prepare
+    from orchestrator.operations import Target, prepare
 
     record, entries = _idle(run_id)
     if record.mode == "check" or record.state not in RESUMABLE:
@@ -63,10 +71,13 @@ def resume_run(
             hint=f"what can be resumed is {', '.join(RESUMABLE)}",
         )
     source = source_of(record)
-    params = params_again(record, secrets or {})
-    plan, connections = prepare(
-        source, params, record.inventory or None, record.limit or None, None, 0, remember=True
-    )
+    environ = variables(Path(record.inventory), record.environment)
+    params = params_again(record, secrets or {}, environ)
+    target = Target(record.inventory or None, record.limit or None, environment=record.environment)
+    leave = consent or Consent()
+    if leave.override is None and record.freeze_override:
+        leave = replace(leave, override=record.freeze_override)
+    plan, connections, place = prepare(source, params, target, remember=True, consent=leave)
     with closing(connections):
         past = past_of(entries, plan.loaded)
         notes = [
@@ -84,9 +95,10 @@ def resume_run(
             connections.settings,
             listen=listen,
             ask=ask,
-            origin=Origin(record.inventory, record.limit),
+            origin=Origin(record.inventory, record.limit, place.name, place.freeze_override),
         )
         _take(record, entries)
+        record.freeze_override = place.freeze_override or record.freeze_override
         record.plan_hash = plan.hash
         record.hosts = [host.facts.name for host in plan.hosts]
         folder = partial(_reopened, record, plan, keep_plan=True)

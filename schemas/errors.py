@@ -3,6 +3,7 @@
     SessionopsError        1   something failed
     ├── InvalidInput       2   a file, parameter or setting is wrong
     ├── Busy               3   somebody else holds the lock or the database
+    │   └── Frozen         3   nothing may be changed there now
     ├── NotAuthorised      4   no token, or one that does not allow this
     ├── NotFound           6   no such runbook, run, session, release, backup
     ├── Unreachable        1   a server or host does not answer
@@ -50,6 +51,10 @@ class Busy(SessionopsError):
     """Somebody else holds what is needed; trying later can help."""
 
     exit_code = 3
+
+
+class Frozen(Busy):
+    """Nothing may be changed in this environment now."""
 
 
 class NotAuthorised(SessionopsError):

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from schemas.environment import Environment
 from schemas.runbook import Duration, Strict
 
 
@@ -44,6 +45,9 @@ class Inventory(Strict):
     hosts: dict[str, Host] = Field(min_length=1)
     groups: dict[str, Group] = {}
     vars: dict[str, Any] = {}
+    environment: Environment | None = Field(
+        None, description="what these hosts are for, and when a run has to ask or to wait"
+    )
 
     @model_validator(mode="after")
     def _members_exist(self) -> Self:

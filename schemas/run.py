@@ -60,8 +60,10 @@ class RunRecord:
     a run: its record is damaged. ``outcomes`` says at the end how each host came out of it.
 
     ``source`` is the runbook's file; with ``inventory`` and ``limit`` it is what is needed to plan
-    again. ``resumed`` counts how often the run was taken up again. ``waiting_for`` is the question
-    that a person has not answered yet: ``step``, ``kind``, ``text``, ``by``, ``asked_at``.
+    again. ``environment`` is the one that it was for; ``freeze_override`` says why it was started
+    although nothing was to be changed there then. ``resumed`` counts how often the run was taken up
+    again. ``waiting_for`` is the question that a person has not answered yet: ``step``, ``kind``,
+    ``text``, ``by``, ``asked_at``.
     """
 
     run_id: str
@@ -85,6 +87,8 @@ class RunRecord:
     source: str = ""
     inventory: str = ""
     limit: str = ""
+    environment: str = ""
+    freeze_override: str = ""
     resumed: int = 0
     waiting_for: dict[str, Any] = field(default_factory=dict)
     outcomes: dict[str, HostOutcome] = field(default_factory=dict)

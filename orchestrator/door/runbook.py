@@ -11,7 +11,7 @@ from invoke.tasks import task
 from orchestrator.door.answers import told
 from orchestrator.door.authoring import OPS_HELP, chosen_folder, new, runbook_docs
 from orchestrator.door.past_runs import diff, forget, history
-from orchestrator.door.running import parameters, runbook_task
+from orchestrator.door.running import ENVIRONMENT, parameters, runbook_task
 from orchestrator.door.runs import approve, cancel, resume, undo
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def _kind(param: dict[str, Any]) -> str:
         "param": "a parameter of the runbook as name=value; may be given several times",
         "limit": "only these hosts, by name, group or pattern",
         "inventory": "another inventory file",
+        "environment": ENVIRONMENT,
         "json": "as JSON",
     },
 )
@@ -118,6 +119,7 @@ def plan(
     param: list[str],
     limit: str = "",
     inventory: str = "",
+    environment: str = "",
     json: bool = False,
 ) -> None:
     """Print what a runbook would do, step by step, and do nothing.
@@ -127,7 +129,11 @@ def plan(
     from orchestrator import console, operations
 
     planned = operations.plan_runbook(
-        runbook, parameters(param or [], {}), inventory=inventory or None, limit=limit or None
+        runbook,
+        parameters(param or [], {}),
+        inventory=inventory or None,
+        limit=limit or None,
+        environment=environment,
     )
     console.print_json(planned.to_dict()) if json else console.print_plan(planned)
 

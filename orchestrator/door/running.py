@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
+ENVIRONMENT = "hosts and variables of environments/NAME.yaml and NAME.env"
+OVERRIDE = "why this run goes on in a freeze; recorded"
+
 OPTIONS: dict[str, tuple[Any, str]] = {
     "param": (None, "a parameter of the runbook as name=value; may be given several times"),
     "plan": (False, "print what would be done, do nothing"),
@@ -36,6 +39,7 @@ OPTIONS: dict[str, tuple[Any, str]] = {
     "inventory": ("", "another inventory file"),
     "forks": (0, "how many hosts at a time (10)"),
     "lock_wait": ("", "how long to wait for a run that holds the lock, as 30s or 5m"),
+    "override_freeze": (None, OVERRIDE),
     "ops": ("", OPS_HELP),
 }
 """What every task that runs a runbook takes: default and help."""
@@ -63,6 +67,7 @@ def runbook_task(
     """
     own = own or {}
     defaults: dict[str, Any] = {"runbook": inspect.Parameter.empty} if named_by_caller else {}
+    defaults |= {"environment": ""}  # before all others: the first takes -e
     defaults |= dict.fromkeys(own, "") | {key: value for key, (value, _) in OPTIONS.items()}
 
     def body(_context: Context, **options: Any) -> None:
@@ -73,7 +78,7 @@ def runbook_task(
 
     body.__signature__ = _signature(defaults)  # type: ignore[attr-defined]
     body.__doc__ = doc
-    helps = own | {key: text for key, (_, text) in OPTIONS.items()}
+    helps = own | {"environment": ENVIRONMENT} | {key: text for key, (_, text) in OPTIONS.items()}
     if not named_by_caller:
         helps["ops"] = "another folder with runbooks/; default: this project's"
     if named_by_caller:
@@ -90,7 +95,9 @@ def group_task(name: str, group: str, doc: str) -> Task[Any]:
         group: the folder.
         doc: the task's help text.
     """
-    defaults: dict[str, Any] = {"name": ""} | {key: value for key, (value, _) in OPTIONS.items()}
+    defaults: dict[str, Any] = {"name": "", "environment": ""} | {
+        key: value for key, (value, _) in OPTIONS.items()
+    }
 
     def body(_context: Context, **options: Any) -> None:
         wanted = options.pop("name")
@@ -103,7 +110,7 @@ def group_task(name: str, group: str, doc: str) -> Task[Any]:
 
     body.__signature__ = _signature(defaults)  # type: ignore[attr-defined]
     body.__doc__ = doc
-    helps = {"name": "which one; without it they are listed"}
+    helps = {"name": "which one; without it they are listed", "environment": ENVIRONMENT}
     helps |= {key: text for key, (_, text) in OPTIONS.items()}
     made: Task[Any] = task(name=name, help=helps, iterable=["param"])(told(body))
     return made
@@ -172,10 +179,13 @@ def carry_out(
     forks: int,
     lock_wait: str,
     ops: Path | None,
+    environment: str,
+    override_freeze: str | None,
     closing: dict[str, str] | None = None,
 ) -> None:
     """Plan, check or run a runbook, and end with its exit code."""
     from orchestrator import console, operations
+    from orchestrator.engine.environment import Consent
     from schemas.units import parse_duration
 
     if exit_diff and not check:
@@ -184,7 +194,12 @@ def carry_out(
         raise InvalidInput(f"--forks {forks}: at least one host at a time")
     if plan and apply is not None:
         raise InvalidInput("--plan runs nothing, --apply does", hint="give one of them")
+    if environment and inventory:
+        raise InvalidInput(
+            "--environment and --inventory both name the hosts", hint="give one of them"
+        )
     target: dict[str, Any] = {
+        "environment": environment,
         "inventory": inventory or None,
         "limit": limit or None,
         "forks": forks,
@@ -205,6 +220,7 @@ def carry_out(
         apply=apply,
         listen=listen,
         lock_wait=patience,
+        consent=Consent(yes, override_freeze),
         **target,
     )
     if result.exit_code:

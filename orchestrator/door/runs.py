@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from orchestrator.door.answers import say, told
-from orchestrator.door.running import parameters
+from orchestrator.door.running import OVERRIDE, parameters
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.run import RunResult
 
 _RUN = "the run, the beginning of its name, or latest"
+YES = "with a token of the automation: do not ask for the environment's name"
 
 
 @task(
@@ -27,6 +28,8 @@ _RUN = "the run, the beginning of its name, or latest"
         "run": _RUN,
         "param": "a secret parameter as name=value: no record keeps those",
         "accept_changes": "go on although what is left to do is planned differently now",
+        "yes": YES,
+        "override_freeze": OVERRIDE,
         "diff": "show what each step changes, line by line",
         "json": "one JSON object a line instead of text",
     },
@@ -37,6 +40,8 @@ def resume(
     run: str,
     param: list[str],
     accept_changes: bool = False,
+    yes: bool = False,
+    override_freeze: str | None = None,
     diff: bool = False,
     json: bool = False,
 ) -> None:
@@ -45,10 +50,12 @@ def resume(
     Example: invoke runbook.resume latest
     """
     from orchestrator import runs
+    from orchestrator.engine.environment import Consent
 
+    leave = Consent(yes, override_freeze)
     secrets = parameters(param or [], {})
     listen = _listener(json=json, diff=diff)
-    _end(runs.resume_run(run, secrets, accept_changes=accept_changes, listen=listen))
+    _end(runs.resume_run(run, secrets, accept_changes=accept_changes, listen=listen, consent=leave))
 
 
 @task(

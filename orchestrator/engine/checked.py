@@ -66,7 +66,7 @@ class Checker:
 def _key(document: Document, model: str) -> str:
     """Changes with what the file says and with what the schemas demand."""
     digest = hashlib.sha256(json.dumps([model, document.data], default=str).encode())
-    for module in ("runbook", "inventory", "units"):
+    for module in ("runbook", "inventory", "environment", "units"):
         digest.update((Path(schemas.__path__[0]) / f"{module}.py").read_bytes())
     return digest.hexdigest()
 

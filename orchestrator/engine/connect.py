@@ -78,19 +78,23 @@ class Connections:
     def context(self, name: str) -> Context:
         """The host's Context or Connection."""
         if name not in self._contexts:
-            host = self._hosts.named(name)
-            if host.connection == "local":
-                self._contexts[name] = local_context()
-            else:
-                from orchestrator.engine.remote_shell import RemoteShell
-
-                shell = RemoteShell(name, host)
-                # Importing Fabric takes as long as the handshake that goes on meanwhile.
-                shell.start()
-                from orchestrator.engine.ssh import connect
-
-                self._contexts[name] = connect(shell, RUN_OPTIONS)
+            self._contexts[name] = self.another(name)
         return self._contexts[name]
+
+    def another(self, name: str) -> Context:
+        """A Context or Connection beside the host's own one; whoever asks for it closes it."""
+        host = self._hosts.named(name)
+        if host.connection == "local":
+            return local_context()
+        from orchestrator.engine.remote_shell import RemoteShell
+
+        shell = RemoteShell(name, host)
+        # Importing Fabric takes as long as the handshake that goes on meanwhile.
+        shell.start()
+        from orchestrator.engine.ssh import connect
+
+        connection: Context = connect(shell, RUN_OPTIONS)
+        return connection
 
     def close(self) -> None:
         """Close every connection."""

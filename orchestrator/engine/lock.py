@@ -1,7 +1,9 @@
 """A named lock on a host, held by one run: a file that only one can make.
 
 Works with sh alone, so it is the same on this machine and over SSH, and two control machines see
-each other. Nobody frees another's lock; that of a dead owner is taken over.
+each other. Nobody frees another's lock; that of a dead owner is taken over. Whether an owner on
+another machine is dead shows in the file, which is touched while its run lives; the host's own
+clock counts.
 """
 
 from __future__ import annotations
@@ -23,7 +25,12 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
+SILENCE = 2
+"""Minutes without a sign of life after which an owner on another machine counts as dead."""
 _HELD = 75  # EX_TEMPFAIL
+_SILENT = 76
+_LOST = 77
+_SIGN_TIMEOUT = 20.0
 _TRIES = 3
 _ACQUIRE = """
 umask 077
@@ -32,8 +39,10 @@ cat > "$1/$2.$3.tmp" || exit 1
 if ln "$1/$2.$3.tmp" "$1/$2.lock" 2>/dev/null; then rm -f "$1/$2.$3.tmp"; exit 0; fi
 rm -f "$1/$2.$3.tmp"
 cat "$1/$2.lock"
+find "$1/$2.lock" -mmin +"$4" 2>/dev/null | grep -q . && exit 76
 exit 75
 """
+# Whoever is silent may have come back meanwhile, so its age is looked at again.
 # The folder lets one taker in at a time; one that a taker left behind is as old as a minute.
 _TAKE_OVER = """
 umask 077
@@ -41,8 +50,11 @@ find "$1/$2.taking" -prune -mmin +1 -exec rmdir {} \\; 2>/dev/null
 mkdir "$1/$2.taking" 2>/dev/null || exit 75
 trap 'rmdir "$1/$2.taking"' EXIT
 grep -qF "$4" "$1/$2.lock" || exit 75
+test -z "$5" || find "$1/$2.lock" -mmin +"$5" | grep -q . || exit 75
 cat > "$1/$2.$3.tmp" && mv -f "$1/$2.$3.tmp" "$1/$2.lock"
 """
+# -c: one that was freed in between is not made again.
+_TOUCH = 'grep -qF "$3" "$1/$2.lock" || exit 77; touch -c "$1/$2.lock"'
 _RELEASE = 'if grep -qF "$3" "$1/$2.lock" 2>/dev/null; then rm -f "$1/$2.lock"; fi'
 
 
@@ -72,9 +84,14 @@ class Owner:
         return f'"run_id": "{self.run_id}"'
 
     @property
+    def is_here(self) -> bool:
+        """Whether its process is one of this machine."""
+        return self.host == socket.gethostname()
+
+    @property
     def is_dead(self) -> bool:
         """Whether its process is known to be gone; that of another machine is not."""
-        return self.host == socket.gethostname() and not is_alive(self.pid, self.process_started)
+        return self.is_here and not is_alive(self.pid, self.process_started)
 
 
 class Lock:
@@ -106,10 +123,10 @@ class Lock:
         """
         text = ""
         for _ in range(_TRIES):
-            answer = self._sh(_ACQUIRE, self._owner.run_id)
+            answer = self._sh(_ACQUIRE, self._owner.run_id, str(SILENCE))
             if answer.ok:
                 return None
-            if answer.exit_code != _HELD:
+            if answer.exit_code not in (_HELD, _SILENT):
                 raise StepFailed(
                     f"the lock {self._name!r} cannot be taken: {answer.stderr.strip()}",
                     where=scope(self._context).host.name,
@@ -117,24 +134,32 @@ class Lock:
                 )
             text = answer.stdout
             holder = _read(text)
-            if holder is not None and not holder.is_dead:
+            if holder is None:
+                continue
+            is_silent = answer.exit_code == _SILENT and not holder.is_here
+            if not (holder.is_dead or is_silent):
                 raise self._held_by(holder)
-            if holder is not None and self._sh(_TAKE_OVER, self._owner.run_id, holder.mark).ok:
+            age = str(SILENCE) if is_silent else ""
+            if self._sh(_TAKE_OVER, self._owner.run_id, holder.mark, age).ok:
                 return holder
         raise self._unclear(text)
+
+    def touch(self) -> bool:
+        """Give a sign of life. False: the lock is not this run's any more."""
+        return bool(self._sh(_TOUCH, self._owner.mark, timeout=_SIGN_TIMEOUT).exit_code != _LOST)
 
     def release(self) -> None:
         """Free it, if it is still this run's."""
         self._sh(_RELEASE, self._owner.mark)
 
-    def _sh(self, script: str, *words: str) -> Any:
+    def _sh(self, script: str, *words: str, timeout: float | None = None) -> Any:
         content = json.dumps(dataclasses.asdict(self._owner)) + "\n"
         argv = ["sh", "-c", script, "sh", str(self._folder), self._name, *words]
-        return run(self._context, argv, input=content, check=False)
+        return run(self._context, argv, input=content, check=False, timeout=timeout)
 
     def _held_by(self, holder: Owner) -> Busy:
-        away = "" if holder.host == socket.gethostname() else f" on {holder.host}"
-        gone = f"; if that machine is gone: rm {shlex.quote(str(self.path))}" if away else ""
+        away = "" if holder.is_here else f" on {holder.host}"
+        gone = f"; silent for {SILENCE} minutes, it is taken for dead" if away else ""
         return Busy(
             f"{self._name!r} is locked by the run {holder.run_id} of {holder.user}{away}"
             f" (process {holder.pid}) since {holder.since}",

@@ -81,7 +81,7 @@ def shown(hosts: Hosts, name: str) -> HostShown:
 
 
 def _connection(name: str, host: Host) -> dict[str, Any]:
-    said = {key: value for key, value in host if key not in {"vars", "settings"}}
+    said = {key: value for key, value in vars(host).items() if key not in {"vars", "settings"}}
     if host.connection == "local":
         said = {key: value for key, value in said.items() if key in _LOCAL}
     else:

@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.engine.asking import Asker
@@ -19,9 +20,10 @@ from orchestrator.engine.attempt import Shared
 from orchestrator.engine.calls import scope_of
 from orchestrator.engine.control import Inbox
 from orchestrator.engine.fanout import FORKS
+from orchestrator.engine.heartbeat import EVERY, Heartbeat
 from orchestrator.engine.journal import RunFolder, new_run_id, timestamp
 from orchestrator.engine.liveness import process_started
-from orchestrator.engine.lock import Lock, Owner
+from orchestrator.engine.lock import SILENCE, Lock, Owner
 from orchestrator.engine.recording import Recorder, start_recording
 from orchestrator.engine.report import Reporter
 from orchestrator.engine.resume import Past
@@ -34,9 +36,12 @@ from schemas.run import RunRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from invoke.context import Context
+
     from orchestrator.engine.ask import Ask
     from orchestrator.engine.connect import Connections
     from orchestrator.engine.listing import Plan
+    from orchestrator.engine.planned import HostPlan
     from orchestrator.engine.report import RunEvent
     from schemas.run import RunState
     from schemas.settings import Settings
@@ -51,10 +56,14 @@ class Origin:
     Args:
         inventory: the inventory's file.
         limit: the pattern of hosts that it was kept to.
+        environment: what the hosts are for.
+        freeze_override: why it runs although nothing is to be changed there now.
     """
 
     inventory: str = ""
     limit: str = ""
+    environment: str = ""
+    freeze_override: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,6 +179,8 @@ def _new_record(plan: Plan, options: Options) -> RunRecord:
         source=str(plan.loaded.document.path.resolve()),
         inventory=options.origin.inventory,
         limit=options.origin.limit,
+        environment=options.origin.environment,
+        freeze_override=options.origin.freeze_override,
     )
 
 
@@ -241,25 +252,45 @@ def _locked(
     name = plan.loaded.runbook.lock
     notes: list[str] = []
     held: list[Lock] = []
+    beating: list[Heartbeat] = []
     try:
         for host in plan.hosts if name and record.mode == "run" else ():
-            context = connections.context(host.facts.name)
-            attach(context, scope_of(host, plan.secrets, record.run_id, check=False))
-            lock = Lock(context, str(name), _owner(record))
+            far = host.facts.name
+            lock_over = partial(_lock, plan, host, record)
+            lock = lock_over(connections.context(far))
             dead = patience.acquire(lock)
             held.append(lock)
+            lost = partial(_stop_without, lock, patience.stop)
+            beating.append(Heartbeat(partial(connections.another, far), lock_over, lost, EVERY))
+            beating[-1].start()
             if dead is not None:
+                silent = f": nothing was heard of it from {dead.host} for {SILENCE} minutes"
                 notes.append(
-                    f"took over the lock {name!r} on {host.facts.name}: the run {dead.run_id} that"
-                    f" held it since {dead.since} is dead"
+                    f"took over the lock {name!r} on {far}: the run {dead.run_id} that"
+                    f" held it since {dead.since} is dead{'' if dead.is_here else silent}"
                 )
         yield notes
     finally:
+        for each in beating:
+            each.end()
+        for each in beating:
+            each.wait()
         for lock in reversed(held):
             try:
                 lock.release()
             except SessionopsError as error:
                 notes.append(f"the lock {lock.path} could not be freed: {error.message}")
+
+
+def _lock(plan: Plan, host: HostPlan, record: RunRecord, context: Context) -> Lock:
+    attach(context, scope_of(host, plan.secrets, record.run_id, check=False))
+    return Lock(context, str(plan.loaded.runbook.lock), _owner(record))
+
+
+def _stop_without(lock: Lock, stop: StopRequest) -> None:
+    # Another run works there now: what goes on here comes to its end as soon as it can.
+    if not stop.asked:
+        stop.ask(f"the lock {lock.path} was taken over by another run")
 
 
 def _owner(record: RunRecord) -> Owner:

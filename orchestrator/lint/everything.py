@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.engine.environment import environment_files, name_of
 from orchestrator.engine.inventory import Hosts
 from orchestrator.engine.load import runbook_files
 from orchestrator.lint.files import rule_findings, template_findings
@@ -27,7 +28,7 @@ def findings(ops: Path, inventory: Path, checker: Checker) -> list[Finding]:
         inventory: the inventory file.
         checker: reads files.
     """
-    found: list[Finding] = [*template_findings(ops), *_tasks(ops)]
+    found = [*template_findings(ops), *_tasks(ops), *_environments(ops, checker)]
     hosts = None
     try:
         hosts = Hosts.load(inventory, checker)
@@ -51,6 +52,14 @@ def findings(ops: Path, inventory: Path, checker: Checker) -> list[Finding]:
         answered |= _alerts(file, checker)
     found += rule_findings(ops, answered)
     return sorted(set(found), key=lambda one: one.order)
+
+
+def _environments(ops: Path, checker: Checker) -> Iterator[Finding]:
+    for file in environment_files(ops):
+        try:
+            name_of(Hosts.load(file, checker), file.stem)
+        except SessionopsError as error:
+            yield from findings_of(error, "inventory")
 
 
 def _alerts(file: Path, checker: Checker) -> set[str]:

@@ -110,6 +110,17 @@ def test_alerts_and_inventory_are_looked_at(linted):
     }
 
 
+def test_environments_are_looked_at(linted):
+    folder = linted.folder / "environments"
+    folder.mkdir()
+    hosts = "schema_version: 1\nhosts: {a: {connection: local}}\n"
+    (folder / "fine.yaml").write_text(hosts + "environment: {name: fine}\n")
+    assert lint(linted.folder) == []
+    (folder / "odd.yaml").write_text(hosts + "environment: {name: fine}\n")
+    (folder / "broken.yaml").write_text(hosts + "environment: {name: broken, freeze: [{}]}\n")
+    assert told(linted) == {("odd.yaml", "inventory"), ("broken.yaml", "inventory")}
+
+
 def test_a_file_of_tasks_that_cannot_be_imported_is_told_of(linted):
     (linted.folder / "tasks" / "ill.py").write_text("raise RuntimeError('ill')\n")
     messages = [one.message for one in lint(linted.folder) if one.code == "tasks"]

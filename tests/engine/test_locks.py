@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
+from engine_ops import until
 
 from orchestrator.engine.connect import local_context
+from orchestrator.engine.heartbeat import Heartbeat
 from orchestrator.engine.liveness import is_alive, process_started
 from orchestrator.engine.lock import Lock, Owner
 from orchestrator.engine.start import Patience
@@ -18,6 +21,14 @@ from orchestrator.engine.stop import StopRequest
 from schemas.errors import Busy
 
 WANTING = 8
+OLD_UNTIL_TOUCHED = """
+lock: trial
+steps:
+  - id: a
+    run: touch -d '1 hour ago' LOCK; while find LOCK -mmin +30 | grep -q .; do sleep 0.05; done
+    timeout: 60s
+    undo: {none: trial}
+"""
 
 
 def owner(number=0, pid=None, host=None):
@@ -129,3 +140,80 @@ def test_whoever_is_asked_to_stop_waits_no_longer(ops):
     stop.ask("Ctrl-C")
     with pytest.raises(Busy):
         Patience(time.monotonic() + 3600, stop).acquire(Lock(local_context(), "trial", owner(2)))
+
+
+def aged(lock, age):
+    subprocess.run(["touch", "-d", f"{age} ago", lock.path], check=True)
+
+
+def test_an_owner_elsewhere_that_is_silent_for_two_minutes_is_dead(ops):
+    far = Lock(local_context(), "trial", owner(1, host="elsewhere"))
+    far.acquire()
+    aged(far, "3 minutes")
+    second = Lock(local_context(), "trial", owner(2))
+    assert second.acquire() == owner(1, host="elsewhere")
+    assert json.loads(second.path.read_text())["run_id"] == owner(2).run_id
+    assert not far.touch(), "it hears that the lock is another's now"
+    far.release()
+    assert second.path.exists()
+
+
+@pytest.mark.parametrize("age", ["0 seconds", "100 seconds"])
+def test_an_owner_elsewhere_that_gave_a_sign_of_life_is_not(ops, age):
+    far = Lock(local_context(), "trial", owner(1, host="elsewhere"))
+    far.acquire()
+    aged(far, "10 minutes")
+    assert far.touch()
+    if age != "0 seconds":
+        aged(far, age)
+    with pytest.raises(Busy, match="of ana on elsewhere") as busy:
+        Lock(local_context(), "trial", owner(2)).acquire()
+    assert "silent for 2 minutes, it is taken for dead" in busy.value.hint
+
+
+def test_of_an_owner_here_its_process_tells_and_not_the_file(ops):
+    lock = Lock(local_context(), "trial", owner(1))
+    lock.acquire()
+    aged(lock, "3 hours")
+    with pytest.raises(Busy):
+        Lock(local_context(), "trial", owner(2)).acquire()
+
+
+def test_a_freed_lock_is_not_made_again_by_a_late_sign(ops):
+    lock = Lock(local_context(), "trial", owner(1))
+    lock.acquire()
+    lock.release()
+    assert not lock.touch()
+    assert not lock.path.exists()
+
+
+def test_the_file_is_touched_until_the_lock_is_anothers(ops):
+    lock = Lock(local_context(), "trial", owner(1))
+    lock.acquire()
+    aged(lock, "1 hour")
+    lost = threading.Event()
+    beat = Heartbeat(local_context, lambda c: Lock(c, "trial", owner(1)), lost.set, every=0.01)
+    beat.start()
+    until(lambda: time.time() - lock.path.stat().st_mtime < 1800)
+    assert not lost.is_set()
+    lock.path.write_text(lock.path.read_text().replace("0001", "0002"))
+    assert lost.wait(20)
+    beat.end()
+    beat.wait()
+
+
+def test_a_run_that_takes_over_says_from_whom(ops):
+    far = Lock(local_context(), "trial", owner(1, host="elsewhere"))
+    far.acquire()
+    aged(far, "3 minutes")
+    result = ops.run("lock: trial\nsteps: [{id: a, run: 'true', undo: {none: trial}}]\n")
+    assert result.state == "succeeded"
+    assert "nothing was heard of it from elsewhere for 2 minutes" in result.notes[0]
+    assert not far.path.exists()
+
+
+def test_a_run_gives_signs_of_life_while_a_step_goes_on(ops, monkeypatch):
+    monkeypatch.setattr("orchestrator.engine.start.EVERY", 0.05)
+    path = ops.home / "state" / "locks" / "trial.lock"
+    result = ops.run(OLD_UNTIL_TOUCHED.replace("LOCK", str(path)))
+    assert result.state == "succeeded", result.record.error

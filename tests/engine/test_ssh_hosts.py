@@ -98,6 +98,25 @@ def test_a_runbook_runs_there_as_it_does_here(remote):
     assert not list((remote.work / "far-home" / "state" / "locks").iterdir())
 
 
+def test_the_lock_is_touched_over_a_connection_of_its_own(remote, monkeypatch):
+    monkeypatch.setattr("orchestrator.engine.start.EVERY", 0.05)
+    lock = "{work}/far-home/state/locks/trial.lock"
+    # The step keeps its own shell busy until the file's age has changed.
+    text = f"""
+    lock: trial
+    steps:
+      - id: a
+        run: >-
+          touch -d '1 hour ago' {lock};
+          while find {lock} -mmin +30 | grep -q .; do sleep 0.05; done
+        timeout: 60s
+        undo: {{none: it only looks}}
+    """
+    result = remote.run(text)
+    assert result.state == "succeeded", result.record.error
+    assert not list((remote.work / "far-home" / "state" / "locks").iterdir())
+
+
 def test_large_and_binary_content_and_standard_input_pass_the_channel(remote):
     (remote.folder / "tasks" / "bulk.py").write_text(
         textwrap.dedent(
