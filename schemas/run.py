@@ -61,7 +61,8 @@ class RunRecord:
 
     ``source`` is the runbook's file; with ``inventory`` and ``limit`` it is what is needed to plan
     again. ``resumed`` counts how often the run was taken up again. ``waiting_for`` is the question
-    that a person has not answered yet: ``step``, ``kind``, ``text``, ``by``, ``asked_at``.
+    that a person has not answered yet: ``step``, ``kind``, ``text``, ``by``, ``asked_at``,
+    ``host``.
     """
 
     run_id: str
