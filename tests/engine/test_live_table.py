@@ -41,7 +41,7 @@ class Screen:
         """Run ``invoke`` here; its exit code is shown at the end."""
         kept = [f"{key}={value}" for key, value in (os.environ | variables).items()]
         (self._folder / "start.sh").write_text(
-            'cd "$1"; shift; "$@"; echo "EXIT $?"; exec sleep 600\n'
+            'trap : INT; cd "$1"; shift; "$@"; echo "EXIT $?"; exec sleep 600\n'
         )
         size = ["-x", str(columns), "-y", str(rows)]
         here = ["sh", str(self._folder / "start.sh"), str(PROJECT)]
@@ -103,7 +103,7 @@ steps:
     run: "test -e WORK/tried || { touch WORK/tried; exit 3; }"
     retry: {limit: 2}
     undo: {none: it tries}
-  - {id: never, when: "{{ host.name == 'h9' }}", run: "true", undo: {none: nothing}}
+  - {id: never, when: "host.name == 'h9'", run: "true", undo: {none: nothing}}
 """
 
 
