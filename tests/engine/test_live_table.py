@@ -12,7 +12,7 @@ import pytest
 from engine_ops import until
 
 from orchestrator import live_runs
-from orchestrator.live import Host, table_lines
+from orchestrator.host_table import Host, table_lines
 from orchestrator.operations import get_run
 from schemas.run import JournalEntry
 from tracker.client.table import display_width
