@@ -67,6 +67,7 @@ class RunPrinter:
         diffs: show what a step changed, line by line.
         closing: lines to end a successful run with, by their label.
         live: the run goes on; False: it is one of the past.
+        asks: questions are put to a person; False: they are answered beforehand.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class RunPrinter:
         diffs: bool = False,
         closing: Mapping[str, str] | None = None,
         live: bool = True,
+        asks: bool = True,
     ) -> None:
         self._diffs = diffs
+        self._asks = asks
         self._live = live
         self._table: LiveTable | None = None
         self._closing = dict(closing or {})
@@ -123,7 +126,7 @@ class RunPrinter:
                 self._table.answered()
         elif self._table is None:
             print(f"  {event.text}")
-        else:
+        elif self._asks:
             # Whoever asks writes the question below the table.
             self._table.ask(event.record.waiting_for.get("host", ""))
 

@@ -107,7 +107,7 @@ class Host:
         if self.outcome:
             return self.outcome
         if self.asks:
-            return f"waits for an answer{': ' if title else ''}{title}"
+            return f"asks a person{': ' if title else ''}{title}"
         return title or ("to come" if self.began is None else "")
 
     def seconds(self, now: float) -> float | None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.1
 """Seconds between two drawings at least."""
+AGAIN = 1.0
+"""Seconds after which it is drawn although nothing changed: somebody may have written over it."""
 _ERASE = "\r\033[J"
 
 
@@ -42,6 +44,7 @@ class LiveTable:
         self._colour = colour
         self._above: list[str] = []
         self._drawn: list[str] = []
+        self._drawn_at = 0.0
         self._asking = False
         self._lock = threading.RLock()
         self._over = threading.Event()
@@ -106,10 +109,11 @@ class LiveTable:
 
     def _draw(self) -> None:
         lines = self._lines(_screen())
-        if self._above or lines != self._drawn:
+        now = time.monotonic()
+        if self._above or lines != self._drawn or now - self._drawn_at >= AGAIN:
             back = f"\033[{len(lines) - 1}A\r"
             self._write(_ERASE + self._taken() + "\n".join(lines) + back)
-            self._drawn = lines
+            self._drawn, self._drawn_at = lines, now
 
     def _leave(self, height: int | None = None) -> None:
         """Draw it and go below it: from now on it is a text like any other."""

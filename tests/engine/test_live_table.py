@@ -167,7 +167,7 @@ steps:
     undo: {{none: nothing}}
 """
     screen.start("runbook.run", trial(text))
-    asked = screen.shows(r"\? h1 +waits for an answer")
+    asked = screen.shows(r"\? h1 +asks a person")
     asked = screen.shows(r"Go on\? \[y/N\]").rstrip()
     assert asked.endswith("Sure?\nGo on? [y/N]"), "the prompt is the last on the screen"
     (ops.work / "wait").touch()
@@ -177,6 +177,20 @@ steps:
     screen.type("y", "Enter")
     told = screen.shows("EXIT 1")
     assert re.search(r"Go on\? \[y/N\] y\n  ✗ h2: Bad|y\n\nSteps\n  ✗ h2: Bad", told)
+
+
+@pytest.mark.needs("tmux")
+def test_a_question_answered_beforehand_leaves_one_table(screen, trial):
+    text = """steps:
+  - id: ask
+    run: "true"
+    undo: {none: nothing}
+    approval: {prompt: "Sure?", allow_yes: true}
+"""
+    screen.start("runbook.run", trial(text), "--yes")
+    told = screen.shows("EXIT 0")
+    assert told.count("  host ") == 1
+    assert "Sure?" not in told
 
 
 @pytest.mark.needs("tmux")
