@@ -26,7 +26,11 @@ steps:
     retry: {limit: 2}
     undo: {none: it tries}
   - {id: ask, hosts: h1, manual: "Pull the cable.", allow_yes: true, undo: {none: by hand}}
-  - {id: gate, run: "test {{ host.name }} != h2", undo: {none: it looks}}
+  - {id: told, hosts: h1, run: "touch {work}/told", undo: {none: a mark}}
+  - id: gate
+    run: "until test -e {work}/told; do sleep 0.02; done; test {{ host.name }} != h2"
+    timeout: 20s
+    undo: {none: it looks}
 """
 
 
