@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.listing import Plan, PlanRow
     from orchestrator.engine.report import RunEvent
     from orchestrator.engine.run import RunResult
+    from orchestrator.live import LiveTable
     from schemas.run import JournalEntry, RunRecord
 
 MARKS = {
@@ -31,6 +32,9 @@ MARKS = {
     "approved": ("✓", "32"),
 }
 """Sign and ANSI colour of a finished entry, by its state."""
+
+NOTEWORTHY = {"failed", "ignored", "retrying"}
+"""States of entries that stay on the screen, as lines above a live table."""
 
 HEADINGS = {
     "precondition": "Checks",
@@ -57,13 +61,27 @@ _CLEAR_LINE = "\r\033[K"
 class RunPrinter:
     """Prints a run as it goes on, a line a finished step; a release that a step names, at the end.
 
+    Of several hosts a terminal shows a live table, and lines only about what went wrong.
+
     Args:
         diffs: show what a step changed, line by line.
         closing: lines to end a successful run with, by their label.
+        live: the run goes on; False: it is one of the past.
+        asks: questions are put to a person; False: they are answered beforehand.
     """
 
-    def __init__(self, *, diffs: bool = False, closing: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        diffs: bool = False,
+        closing: Mapping[str, str] | None = None,
+        live: bool = True,
+        asks: bool = True,
+    ) -> None:
         self._diffs = diffs
+        self._asks = asks
+        self._live = live
+        self._table: LiveTable | None = None
         self._closing = dict(closing or {})
         self._heading = ""
         self._release = ""
@@ -72,16 +90,45 @@ class RunPrinter:
 
     def __call__(self, event: RunEvent) -> None:
         """Print one event."""
-        self._clear()
+        if self._table is None:
+            self._clear()
         if event.kind == "started":
-            print(self._title(event.record))
+            print(self._title(event.record), flush=True)
+            self._table = self._new_table(event.record)
         elif event.entry is not None:
             self._entry(event.entry, several_hosts=len(event.record.hosts) > 1)
-        elif event.kind in {"note", "waiting"}:
-            print(f"  {event.text}")
+        elif event.kind == "note":
+            self._say(f"  {event.text}")
+        elif event.kind in {"waiting", "answered"}:
+            self._question(event)
         elif event.kind == "finished":
+            if self._table is not None:
+                self._table.finish(event.record.outcomes)
             self._finished(event.record)
         sys.stdout.flush()
+
+    def _new_table(self, record: RunRecord) -> LiveTable | None:
+        from orchestrator import live
+
+        if not self._live or not live.fits(record.hosts):
+            return None
+        return live.LiveTable(record.hosts, colour=self._colour)
+
+    def _say(self, line: str) -> None:
+        if self._table is None:
+            print(line)
+        else:
+            self._table.say(line)
+
+    def _question(self, event: RunEvent) -> None:
+        if event.kind == "answered":
+            if self._table is not None:
+                self._table.answered()
+        elif self._table is None:
+            print(f"  {event.text}")
+        elif self._asks:
+            # Whoever asks writes the question below the table.
+            self._table.ask(event.record.waiting_for.get("host", ""))
 
     def _title(self, record: RunRecord) -> str:
         mode = "  (check: nothing is changed)" if record.mode == "check" else ""
@@ -92,27 +139,32 @@ class RunPrinter:
         title = entry.title if entry.item is None else f"{entry.title} ({entry.item})"
         if several_hosts:
             title = f"{entry.host}: {title}"
+        if self._table is not None:
+            self._table.hear(entry)
         if entry.state == "started":
             self._progress(title)
             return
+        self._release = entry.outputs.get("release", self._release)
+        shown = entry.state in NOTEWORTHY or bool(self._diffs and entry.diff)
+        if self._table is not None and not shown:
+            return
         if HEADINGS[entry.phase] != self._heading:
             self._heading = HEADINGS[entry.phase]
-            print(f"\n{self._heading}")
-        self._release = entry.outputs.get("release", self._release)
+            self._say(f"\n{self._heading}")
         sign, colour = MARKS[entry.state]
         took = format_duration(entry.duration_seconds) if entry.duration_seconds else ""
         words = f"{title:<{_TITLE_WIDTH}} {entry.state:<8} {took:>8}  {entry.message}".rstrip()
-        print(f"  {self._painted(sign, colour)} {words}")
+        self._say(f"  {self._painted(sign, colour)} {words}")
         if entry.error:
             self._fault(entry)
         if self._diffs and entry.diff:
-            print(indented(entry.diff, self._painted))
+            self._say(indented(entry.diff, self._painted))
 
     def _fault(self, entry: JournalEntry) -> None:
         for line in entry.error.splitlines():
-            print(f"      {self._painted(line, '31')}")
+            self._say(f"      {self._painted(line, '31')}")
         for line in entry.hint.splitlines():
-            print(f"      {line}")
+            self._say(f"      {line}")
 
     def _finished(self, record: RunRecord) -> None:
         took = format_duration(record.duration_seconds or 0)
@@ -121,7 +173,7 @@ class RunPrinter:
         if record.changed == 0:
             count = "nothing would change" if record.mode == "check" else "nothing changed"
         print(f"\n{record.title}: {ENDINGS.get(record.state, record.state)} in {took}, {count}.")
-        for line in outcome_lines(record):
+        for line in () if self._table is not None else outcome_lines(record):
             print(f"  {line}")
         lines = {"log": f"invoke runbook.log --run {record.run_id}"}
         if record.state == "succeeded" and record.mode == "run":
@@ -131,7 +183,7 @@ class RunPrinter:
             print(f"  {label + ':':<11} {text}")
 
     def _progress(self, title: str) -> None:
-        if self._terminal:
+        if self._terminal and self._table is None:
             print(self._painted(f"  … {title}", "2"), end="")
 
     def _clear(self) -> None:
@@ -234,7 +286,7 @@ def print_journal(record: RunRecord, entries: Iterable[JournalEntry], *, diffs: 
     """A run of the past, as it was printed when it went on."""
     from orchestrator.engine.report import RunEvent
 
-    printer = RunPrinter(diffs=diffs)
+    printer = RunPrinter(diffs=diffs, live=False)
     printer(RunEvent("started", record))
     for entry in entries:
         if entry.state != "started":

@@ -63,7 +63,7 @@ class RunRecord:
     again. ``environment`` is the one that it was for; ``freeze_override`` says why it was started
     although nothing was to be changed there then. ``resumed`` counts how often the run was taken up
     again. ``waiting_for`` is the question that a person has not answered yet: ``step``, ``kind``,
-    ``text``, ``by``, ``asked_at``.
+    ``text``, ``by``, ``asked_at``, ``host``.
     """
 
     run_id: str

@@ -20,6 +20,7 @@ PACKAGES = {
     "logrotate": "logrotate",
     "bash": "bash",
     "zsh": "zsh",
+    "tmux": "tmux",
     "npx": "npm",
     "faketime": "faketime",
     "apt-get": "apt",

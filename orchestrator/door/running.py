@@ -210,7 +210,7 @@ def carry_out(
         console.print_json(planned.to_dict()) if json else console.print_plan(planned)
         return
     patience = parse_duration(lock_wait) if lock_wait else 0.0
-    printer = console.RunPrinter(diffs=diff or check, closing=closing)
+    printer = console.RunPrinter(diffs=diff or check, closing=closing, asks=not yes)
     listen = console.print_event_as_json if json else printer
     result = operations.run_runbook(
         name,

@@ -23,6 +23,7 @@ class Question:
         by: who may answer; empty: anybody.
         allow_yes: whether ``--yes`` is an answer.
         asked_at: when it was put, ISO 8601.
+        host: the host that waits for the answer.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class Question:
     by: tuple[str, ...] = ()
     allow_yes: bool = False
     asked_at: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True)

@@ -93,13 +93,14 @@ class Shared:
                 "text": text,
                 "by": list(question.by),
                 "asked_at": question.asked_at,
+                "host": question.host,
             }
             self.report.waiting(text)
             try:
                 return self.ask(question)
             finally:
                 self.report.record.waiting_for = {}
-                self.report.state("running")
+                self.report.answered(text)
         finally:
             self._asking.release()
 

@@ -113,7 +113,14 @@ class Caller:
         if self.scope.check:
             return Outcome(changed=True, message="would ask a person")
         question = Question(
-            self.scope.run_id, step, call.what, "manual", call.timeout, (), call.allow_yes
+            self.scope.run_id,
+            step,
+            call.what,
+            "manual",
+            call.timeout,
+            (),
+            call.allow_yes,
+            host=self.scope.host.name,
         )
         answer = self._ask(question)
         if not answer.yes:

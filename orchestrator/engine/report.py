@@ -28,13 +28,14 @@ class RunEvent:
 
     Args:
         kind: ``started`` and ``finished`` once each; ``entry`` for a journal entry; ``note`` for a
-            line that is not about a step; ``waiting`` when a person is asked.
+            line that is not about a step; ``waiting`` when a person is asked, ``answered`` when
+            that is over, also without an answer.
         record: the run as it is now.
         entry: of kind ``entry``.
-        text: of kind ``note`` and ``waiting``.
+        text: of kind ``note``, ``waiting`` and ``answered``; of the last two the question.
     """
 
-    kind: Literal["started", "entry", "note", "waiting", "finished"]
+    kind: Literal["started", "entry", "note", "waiting", "answered", "finished"]
     record: RunRecord
     entry: JournalEntry | None = None
     text: str = ""
@@ -90,6 +91,11 @@ class Reporter:
         """The run waits for a person."""
         self.state("waiting")
         self._tell(RunEvent("waiting", self.record, text=self.folder.registry.mask(text)))
+
+    def answered(self, text: str) -> None:
+        """The run waits for that person no more."""
+        self.state("running")
+        self._tell(RunEvent("answered", self.record, text=self.folder.registry.mask(text)))
 
     def state(self, state: RunState) -> None:
         """The run is in another state now."""

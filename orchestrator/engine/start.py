@@ -29,6 +29,7 @@ from orchestrator.engine.report import Reporter
 from orchestrator.engine.resume import Past
 from orchestrator.engine.run import Execution, Failure, RunResult
 from orchestrator.engine.stop import StopRequest
+from orchestrator.engine.stop_notice import StopNotice
 from orchestrator.tasks.scope import attach
 from schemas.errors import Busy, SessionopsError, StepFailed
 from schemas.run import RunRecord
@@ -130,7 +131,8 @@ class Part:
 def conduct(plan: Plan, connections: Connections, options: Options, part: Part) -> RunResult:
     """Do a part of a run, with all that surrounds it. Raises as ``carry_out``."""
     record = part.record
-    stop = StopRequest(_say_stopping)
+    notice = StopNotice(plan.loaded.runbook.on_failure.rollback == "auto")
+    stop = StopRequest(notice)
     patience = Patience(time.monotonic() + options.lock_wait, stop)
     with stop.listening(), _locked(plan, connections, record, patience) as notes:
         notes.extend(part.notes)
@@ -146,6 +148,7 @@ def conduct(plan: Plan, connections: Connections, options: Options, part: Part) 
         ask = options.ask or Asker(inbox, stop, options.yes)
         shared = Shared(report, stop, ask, options.check, options.forks)
         shared.past, shared.changes = part.past, list(part.past.changes)
+        notice.shared = shared
         execution = Execution(plan, connections, shared, record.run_id)
         began, before = time.monotonic(), record.duration_seconds or 0.0
         with inbox.listening(stop):
@@ -302,10 +305,3 @@ def _owner(record: RunRecord) -> Owner:
         process_started=record.process_started,
         since=record.started_at,
     )
-
-
-def _say_stopping(by: str) -> None:
-    # Called inside a signal handler, where a stream may be in the middle of a write.
-    text = f"\n{by}: stopping after this step, then undoing; once more stops now\n"
-    with suppress(OSError):  # nobody reads it; the run stops all the same
-        os.write(2, text.encode())

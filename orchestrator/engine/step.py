@@ -281,7 +281,9 @@ class HostRun:
     def _approve(self, subject: Subject, consent: Consent, variables: Mapping[str, Any]) -> None:
         text, run_id = str(settle(consent.prompt, variables)), self._caller.scope.run_id
         wait, by = consent.timeout, consent.by
-        question = Question(run_id, subject.id, text, "approval", wait, by, consent.allow_yes)
+        question = Question(
+            run_id, subject.id, text, "approval", wait, by, consent.allow_yes, host=self.name
+        )
         answer = self._shared.question(question)
         if not answer.yes:
             raise StepFailed(f"{answer.by} did not approve", where=subject.step.where)
