@@ -211,6 +211,23 @@ def previous(c: Context, to: str = "") -> Outcome:
     return Outcome(message=f"{current} -> {found}", outputs={"release": found, "current": current})
 
 
+@task
+@changes_nothing
+def in_use(c: Context) -> Outcome:
+    """See that a release is in use; what asks its commands can only begin then.
+
+    Outputs:
+        release.
+
+    Raises:
+        NotFound: none is.
+    """
+    current = current_release(c)
+    if current is None:
+        raise NotFound("no release is in use", where=scope(c).host.name, hint="invoke deploy first")
+    return Outcome(message=current, outputs={"release": current})
+
+
 @task(name="list")
 @changes_nothing
 def list_releases(c: Context) -> Outcome:

@@ -69,6 +69,13 @@ def test_they_are_listed_with_severity_and_use(live):
     assert (unknown.exit_code, "session-tracking-down" in unknown.stderr) == (6, True)
 
 
+def test_without_a_release_nothing_is_begun(tmp_path):
+    done = temporary(tmp_path, ops_folder()).run("invoke incident --name session-tracking-down")
+    assert done.exit_code == 1, done
+    assert "no release is in use" in done.stderr
+    assert "invoke deploy first" in done.stderr
+
+
 @pytest.mark.parametrize("fault", ["stopped", "hung"])
 def test_a_tracker_that_does_not_answer_is_brought_back(live, fault):
     if fault == "stopped":
