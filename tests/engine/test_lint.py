@@ -142,3 +142,19 @@ def test_a_warning_fails_only_with_strict(linted):
 def test_a_folder_that_is_not_there_is_said_to_be_missing(tmp_path):
     with pytest.raises(NotFound, match="no such folder"):
         lint(tmp_path / "gone")
+
+
+def test_every_code_is_explained():
+    page = (CHECKOUT / "docs" / "lint.md").read_text()
+    sources = [path.read_text() for path in (CHECKOUT / "orchestrator" / "lint").glob("*.py")]
+    codes = {
+        code
+        for text in sources
+        for code in re.findall(
+            r'findings_of\(error, "([a-z-]+)"\)|^ +"([a-z]+-[a-z]+)",$', text, re.MULTILINE
+        )
+        for code in code
+        if code
+    }
+    assert {"runbook", "plan", "unpaired-step", "no-runbook"} <= codes
+    assert [code for code in sorted(codes) if f"| `{code}` |" not in page] == []

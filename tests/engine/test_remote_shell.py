@@ -132,7 +132,7 @@ def test_a_host_that_drops_is_unreachable_and_can_come_back(near, hosts):
     hosts[0].drop()
     try:
         # The client may learn of it only by this command; the next one finds it gone.
-        with pytest.raises(Unreachable, match="refused|the connection was lost"):
+        with pytest.raises(Unreachable, match=r"refused|the connection was lost"):
             near.run("echo never")
         with pytest.raises(Unreachable, match="refused"):
             near.run("echo never")
