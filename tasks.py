@@ -11,6 +11,7 @@ from orchestrator.door import inventory, runbook
 from orchestrator.door.answers import answering, leave_quietly
 from orchestrator.door.authoring import task_collection
 from orchestrator.door.lint import lint
+from orchestrator.door.promotion import promote
 from orchestrator.door.running import group_task, runbook_task
 
 if TYPE_CHECKING:
@@ -90,7 +91,17 @@ def namespace() -> Collection:
     for below in root.collections.values():
         for name, each in list(below.tasks.items()):
             below.tasks[name] = answering(each)
-    for each in (deploy, rollback, verify, backup, health_check, incident, troubleshoot, lint):
+    for each in (
+        deploy,
+        rollback,
+        verify,
+        backup,
+        health_check,
+        incident,
+        troubleshoot,
+        lint,
+        promote,
+    ):
         root.add_task(each)
     root.add_collection(runbook.collection())
     root.add_collection(inventory.collection())

@@ -59,7 +59,7 @@ def run(c: Context, tags: str = "", wait: float = 300.0) -> Outcome:
         wait: seconds for all of them.
 
     Outputs:
-        passed, failed, scenarios.
+        release, passed, failed, scenarios.
 
     Raises:
         NotFound: no release is in use, or no scenario has these tags.
@@ -92,6 +92,7 @@ def run(c: Context, tags: str = "", wait: float = 300.0) -> Outcome:
             hint="see it whole: invoke verify" if tags else "session-buddy health says more",
         )
     outputs = {
+        "release": release,
         "passed": len(scenarios),
         "failed": 0,
         "scenarios": [asdict(scenario) for scenario in scenarios],
