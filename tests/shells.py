@@ -48,6 +48,13 @@ class Terminal:
         self.child.expect_exact(PROMPT)
         return self.child.before.replace("\r\n", "\n")
 
+    def waits_for_a_key(self):
+        """Wait until the shell sleeps.
+
+        Between what it shows and that, bash keeps a signal for later: for the next key.
+        """
+        wait_for(lambda: psutil.Process(self.pid).status() == psutil.STATUS_SLEEPING)
+
     def leave(self, line):
         """Type the last line; the shell's exit code."""
         self.child.sendline(line)

@@ -6,7 +6,6 @@ import os
 import signal
 
 import pexpect
-import psutil
 import pytest
 from deployments import wait_for
 from shells import frugal
@@ -95,6 +94,7 @@ def test_an_empty_line_and_ctrl_c_at_the_prompt_are_no_commands(hooked, name):
         shell.type("")
         shell.child.send("half")
         shell.child.expect("h.*a.*l.*f")  # the line editor is there
+        shell.waits_for_a_key()
         shell.child.sendintr()
         shell.prompt()
         shell.leave("exit")
@@ -163,8 +163,7 @@ def test_a_terminal_that_is_lost_while_a_command_runs(hooked, name):
 def test_a_shell_that_is_told_to_hang_up_and_keeps_its_terminal(hooked, name):
     with hooked.shell(name) as shell:
         shell.type("true")
-        # Between its prompt and its wait for a key bash takes a signal for later: for the next key.
-        wait_for(lambda: psutil.Process(shell.pid).status() == psutil.STATUS_SLEEPING)
+        shell.waits_for_a_key()
         os.kill(shell.pid, signal.SIGHUP)
         *_, end = hooked.session(shell.pid)
     # zsh itself exits with 1 then, and says nothing of the signal.
